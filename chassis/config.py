@@ -1,0 +1,90 @@
+"""Settings: one frozen value per process, read once from the environment, complete or refused.
+
+A setting `NAME` may also come as `NAME_FILE`, the path of a file that holds it: how orchestrators hand over secrets.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+
+class ConfigError(Exception):
+    """These settings cannot be used; the message names every one of them."""
+
+
+class Settings(BaseSettings):
+    """What a process is told from outside. Subclasses set `env_prefix`; secrets are `SecretStr`."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - `.env` is read by whoever starts processes
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - NAME_FILE says it more plainly
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over the environment, and the environment over files."""
+        return init_settings, env_settings, _NamedFiles(settings_cls)
+
+
+class _NamedFiles(PydanticBaseSettingsSource):
+    """Reads `NAME` from the file that `NAME_FILE` names."""
+
+    def get_field_value(
+        self,
+        field: FieldInfo,  # noqa: ARG002 - the base class hands it over
+        field_name: str,
+    ) -> tuple[Any, str, bool]:
+        """The content of the field's file without its last newline, or None."""
+        path = os.environ.get(f"{env_name(self.settings_cls, field_name)}_FILE")  # noqa: TID251 - its one home
+        if not path:
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").rstrip("\n"), field_name, False
+        except OSError as error:
+            name = env_name(self.settings_cls, field_name)
+            raise ConfigError(f"{name}_FILE: cannot read {path}: {error.strerror}") from None
+
+    def __call__(self) -> dict[str, Any]:
+        """Every field that has a file."""
+        values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def read(settings: type[S], **overrides: Any) -> S:
+    """The settings of this process.
+
+    Raises:
+        ConfigError: Something is missing or wrong; one line that names every culprit, and no value.
+    """
+    try:
+        return settings(**overrides)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_complaints(settings, error))) from None
+
+
+def env_name(settings: type[BaseSettings], field: str) -> str:
+    """The name that the setting has in the environment."""
+    return f"{settings.model_config.get('env_prefix', '')}{field}".upper()
+
+
+def _complaints(settings: type[Settings], error: ValidationError) -> Iterator[str]:
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    missing = [env_name(settings, str(problem["loc"][0])) for problem in problems if problem["type"] == "missing"]
+    if missing:
+        yield f"missing {', '.join(missing)}"
+    for problem in problems:
+        if problem["type"] != "missing":
+            name = env_name(settings, str(problem["loc"][0])) if problem["loc"] else settings.__name__
+            yield f"{name}: {problem['msg']}"
