@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 import grpc
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure, RequestInfo, RetryInfo
+from google.rpc.status_pb2 import Status
 
 from chassis import errors
 from chassis.errors import DomainError
@@ -31,10 +32,10 @@ def code_of(outcome: type[DomainError]) -> grpc.StatusCode | None:
     return next((CODES[category] for category in outcome.__mro__ if category in CODES), None)
 
 
-def status_of(outcome: DomainError, *, domain: str, request_id: str) -> status_pb2.Status:
+def status_of(outcome: DomainError, *, domain: str, request_id: str) -> Status:
     """The whole status: code, message, exactly one ErrorInfo, and whatever else the outcome knows."""
     code = code_of(type(outcome)) or grpc.StatusCode.INTERNAL
-    status = status_pb2.Status(code=code.value[0], message=str(outcome))
+    status = Status(code=code.value[0], message=str(outcome))
     for detail in _details(outcome, domain=domain, request_id=request_id):
         packed = any_pb2.Any()
         packed.Pack(detail)
@@ -43,22 +44,22 @@ def status_of(outcome: DomainError, *, domain: str, request_id: str) -> status_p
 
 
 def _details(outcome: DomainError, *, domain: str, request_id: str) -> Iterator[Message]:
-    yield error_details_pb2.ErrorInfo(reason=outcome.reason, domain=domain, metadata=outcome.metadata)
+    yield ErrorInfo(reason=outcome.reason, domain=domain, metadata=outcome.metadata)
     if isinstance(outcome, errors.InvalidArgument) and outcome.violations:
-        bad_request = error_details_pb2.BadRequest()
+        bad_request = BadRequest()
         for violation in outcome.violations:
             bad_request.field_violations.add(
                 field=violation.field, description=violation.description, reason=violation.reason
             )
         yield bad_request
     if isinstance(outcome, errors.FailedPrecondition | errors.Aborted) and outcome.preconditions:
-        failure = error_details_pb2.PreconditionFailure()
+        failure = PreconditionFailure()
         for unmet in outcome.preconditions:
             failure.violations.add(type=unmet.kind, subject=unmet.subject, description=unmet.description)
         yield failure
     if outcome.retry_after is not None:
-        retry = error_details_pb2.RetryInfo()
+        retry = RetryInfo()
         retry.retry_delay.FromTimedelta(outcome.retry_after)
         yield retry
     if request_id:
-        yield error_details_pb2.RequestInfo(request_id=request_id)
+        yield RequestInfo(request_id=request_id)

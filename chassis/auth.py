@@ -1,0 +1,284 @@
+"""Who is calling: access tokens (RFC 9068) verified here, without asking anyone.
+
+A token names its key; keys come from a `KeySource`. What a token says is trusted only when its signature, type, issuer,
+audience and time are all right. This module issues nothing and knows no user.
+"""
+
+import asyncio
+import hashlib
+import re
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+import jwt
+import structlog
+
+from chassis.clock import Clock
+from chassis.errors import Unauthenticated, Unavailable
+
+log = structlog.get_logger()
+
+ALGORITHMS = ("ES256", "RS256")
+LEEWAY = timedelta(seconds=30)  # clocks differ; RFC 7519 allows no more than a few minutes
+CACHED_TOKENS = 10_000
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
+_LONGEST_TOKEN = 8192
+_REQUIRED = ("iss", "sub", "aud", "exp", "iat", "jti", "client_id")
+
+
+class TokenMissing(Unauthenticated):
+    """This needs an access token."""
+
+    reason = "TOKEN_MISSING"
+
+
+class TokenInvalid(Unauthenticated):
+    """This access token is not valid."""
+
+    reason = "TOKEN_INVALID"
+
+
+class TokenExpired(Unauthenticated):
+    """This access token has expired."""
+
+    reason = "TOKEN_EXPIRED"
+
+
+class KeysUnavailable(Unavailable):
+    """The keys that verify access tokens cannot be fetched."""
+
+    reason = "KEYS_UNAVAILABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A caller whose token was verified."""
+
+    subject: UUID
+    """The user or service account: the `sub` claim."""
+    client_id: str
+    session: UUID | None
+    """The session that the token belongs to: the `sid` claim. None for machines."""
+    roles: frozenset[str]
+    token_id: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationKey:
+    """A public key, and the one algorithm that it may verify."""
+
+    kid: str
+    algorithm: str
+    key: Any
+    """The key object of `cryptography`: never text, so that nothing can be taken for an HMAC secret."""
+
+
+class KeySource(Protocol):
+    """Knows the keys that may have signed a token."""
+
+    async def find(self, kid: str) -> VerificationKey | None:
+        """The key of that name, or None when no token may be signed with it."""
+        ...
+
+
+class TokenVerifier:
+    """Turns a bearer token into a principal."""
+
+    def __init__(self, keys: KeySource, clock: Clock, *, issuer: str, audience: str) -> None:
+        """Trust `keys` for tokens of `issuer` that are meant for `audience`."""
+        self._keys = keys
+        self._clock = clock
+        self._issuer = issuer
+        self._audience = audience
+        self._verified: OrderedDict[bytes, tuple[str, Principal]] = OrderedDict()
+
+    async def verify(self, token: str) -> Principal:
+        """Who holds this token.
+
+        Raises:
+            TokenInvalid: It is not an access token of our issuer for this audience, signed with a key of today.
+            TokenExpired: It was one.
+            KeysUnavailable: Nobody can say, because the keys cannot be had.
+        """
+        digest = hashlib.sha256(token.encode()).digest()
+        known = self._verified.get(digest)
+        if known is not None and await self._keys.find(known[0]) is not None:
+            self._verified.move_to_end(digest)
+            self._refuse_expired(known[1])
+            return known[1]
+        kid, principal = await self._verify(token)
+        self._verified[digest] = (kid, principal)
+        if len(self._verified) > CACHED_TOKENS:
+            self._verified.popitem(last=False)
+        return principal
+
+    async def _verify(self, token: str) -> tuple[str, Principal]:
+        if len(token) > _LONGEST_TOKEN or not _COMPACT.fullmatch(token):
+            raise TokenInvalid
+        try:
+            header = jwt.get_unverified_header(token)
+        except jwt.InvalidTokenError:
+            raise TokenInvalid from None
+        kid = header.get("kid")
+        # Other kinds of token are signed with the same keys one day: the type keeps them apart (RFC 8725, 3.11).
+        if header.get("typ") not in {"at+jwt", "application/at+jwt"} or "crit" in header or not isinstance(kid, str):
+            raise TokenInvalid
+        key = await self._keys.find(kid)
+        if key is None or header.get("alg") != key.algorithm:
+            raise TokenInvalid
+        try:
+            claims = jwt.decode(
+                token,
+                key.key,
+                algorithms=[key.algorithm],
+                issuer=self._issuer,
+                audience=self._audience,
+                # Times are checked against the injected clock.
+                options={"require": list(_REQUIRED), "verify_exp": False, "verify_iat": False, "verify_nbf": False},
+            )
+            principal = _principal(claims)
+        except (jwt.InvalidTokenError, KeyError, TypeError, ValueError, OverflowError):
+            raise TokenInvalid from None
+        not_before = datetime.fromtimestamp(max(claims["iat"], claims.get("nbf", 0)), UTC)
+        if not_before > self._clock.now() + LEEWAY:
+            raise TokenInvalid
+        self._refuse_expired(principal)
+        return kid, principal
+
+    def _refuse_expired(self, principal: Principal) -> None:
+        if principal.expires_at <= self._clock.now() - LEEWAY:
+            raise TokenExpired
+
+
+def _principal(claims: Mapping[str, Any]) -> Principal:
+    for moment in ("exp", "iat"):
+        if isinstance(claims[moment], bool) or not isinstance(claims[moment], int | float):
+            raise TypeError(moment)
+    roles = claims.get("roles", [])
+    if not isinstance(roles, list):
+        raise TypeError("roles")
+    return Principal(
+        subject=UUID(claims["sub"]),
+        client_id=str(claims["client_id"]),
+        session=UUID(claims["sid"]) if "sid" in claims else None,
+        roles=frozenset(map(str, roles)),
+        token_id=str(claims["jti"]),
+        expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+    )
+
+
+def bearer(metadata: Mapping[str, str]) -> str:
+    """The token in `authorization: Bearer …` (RFC 6750).
+
+    Raises:
+        TokenMissing: There is none.
+    """
+    scheme, _, token = metadata.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise TokenMissing
+    return token.strip()
+
+
+def verification_keys(jwks: Iterable[Mapping[str, Any]]) -> dict[str, VerificationKey]:
+    """The usable signature keys of a JSON Web Key Set, by `kid`. Others are passed over (RFC 7517, section 5)."""
+    keys = {}
+    for jwk in jwks:
+        if jwk.get("use", "sig") != "sig" or jwk.get("alg") not in ALGORITHMS or not jwk.get("kid"):
+            continue
+        try:
+            parsed = jwt.PyJWK(dict(jwk), algorithm=jwk["alg"])
+        except (jwt.PyJWTError, ValueError):
+            log.warning("a published key cannot be used", kid=jwk["kid"])
+            continue
+        keys[jwk["kid"]] = VerificationKey(jwk["kid"], jwk["alg"], parsed.key)
+    return keys
+
+
+class PublishedKeys:
+    """The keys that an issuer publishes, fetched now and then, and kept while it cannot be reached.
+
+    - Older than `lifetime`, they are fetched again behind the back of whoever asks.
+    - An unknown `kid` has them fetched at once, but at most once per `cooldown`: made-up names cost the issuer nothing.
+    - Older than `trusted_for`, they are trusted no more.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[], Awaitable[Iterable[Mapping[str, Any]]]],
+        clock: Clock,
+        *,
+        lifetime: timedelta = timedelta(minutes=4),  # under the five that the issuer allows for caching
+        cooldown: timedelta = timedelta(seconds=30),
+        retry_after: timedelta = timedelta(seconds=1),
+        trusted_for: timedelta = timedelta(hours=1),
+    ) -> None:
+        """`fetch` answers with JSON Web Keys, or raises what it likes and is asked again after `retry_after`."""
+        self._fetch = fetch
+        self._clock = clock
+        self._lifetime = lifetime
+        self._cooldown = cooldown
+        self._retry_after = retry_after
+        self._trusted_for = trusted_for
+        self._keys: Mapping[str, VerificationKey] = {}
+        self._fetched_at = datetime.min.replace(tzinfo=UTC)
+        self._tried_at = datetime.min.replace(tzinfo=UTC)
+        self._failed = False
+        self._fetching: asyncio.Task[None] | None = None
+
+    async def find(self, kid: str) -> VerificationKey | None:
+        """The published key of that name.
+
+        Raises:
+            KeysUnavailable: There are no keys to be trusted, or the name is new and the issuer cannot be asked.
+        """
+        if self._age() > self._trusted_for:
+            await self._fetched()
+            if self._age() > self._trusted_for:
+                raise KeysUnavailable(retry_after=self._retry_after)
+        elif self._age() > self._lifetime:
+            self._fetch_unless_just_tried()
+        key = self._keys.get(kid)
+        if key is None:
+            await self._fetched()
+            key = self._keys.get(kid)
+            if key is None and self._failed:
+                raise KeysUnavailable(retry_after=self._retry_after)
+        return key
+
+    def _age(self) -> timedelta:
+        return self._clock.now() - self._fetched_at
+
+    async def _fetched(self) -> None:
+        fetching = self._fetch_unless_just_tried()
+        if fetching is not None:
+            await asyncio.shield(fetching)  # others wait for the same fetch
+
+    def _fetch_unless_just_tried(self) -> "asyncio.Task[None] | None":
+        """The fetch that is under way, a new one, or None when it is too early to try again."""
+        if self._fetching is None:
+            pause = self._retry_after if self._failed else self._cooldown
+            if self._clock.now() - self._tried_at < pause:
+                return None
+            self._tried_at = self._clock.now()
+            self._fetching = asyncio.create_task(self._refresh(), name="fetch verification keys")
+        return self._fetching
+
+    async def _refresh(self) -> None:
+        try:
+            keys = verification_keys(await self._fetch())
+            if not keys:  # an issuer without keys is an issuer that is not well
+                raise LookupError("the issuer publishes no usable key")  # noqa: TRY301 - said in the one place below
+            self._keys = keys
+            self._fetched_at = self._clock.now()
+            self._failed = False
+        except Exception:
+            # Whatever it was, the keys that are here stay.
+            self._failed = True
+            log.warning("the verification keys cannot be fetched", exc_info=True)
+        finally:
+            self._fetching = None

@@ -1,0 +1,57 @@
+"""The call that is being answered, for those who answer it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import grpc
+import grpc.aio
+from google.protobuf.message import Message
+
+from chassis.auth import Principal
+from chassis.policy import Method
+
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+
+
+@dataclass(slots=True)
+class Call:
+    """One call, from its first byte to its status. Interceptors fill it in on the way to the handler."""
+
+    method: Method
+    context: Context
+    metadata: Mapping[str, str]
+    payload: bytes
+    """The request as it came."""
+    request: Message | None = None
+    """The request once it is parsed and valid."""
+    request_id: str = ""
+    principal: Principal | None = None
+    permitted: bool = False
+    """Whether somebody has asked for the permission that the contract declares."""
+    code: grpc.StatusCode = grpc.StatusCode.OK
+
+
+Proceed = Callable[[Call], Awaitable[Message | None]]
+"""What is further in: the next interceptor, or the handler. None is what comes of a stream."""
+
+_current: ContextVar[Call] = ContextVar("call")
+
+
+def enter(call: Call) -> None:
+    """Make `call` the current one of this task."""
+    _current.set(call)
+
+
+def current() -> Call:
+    """The call that this task answers."""
+    return _current.get()
+
+
+def caller() -> Principal:
+    """Who is calling. Only for methods that the contract keeps to signed-in callers."""
+    principal = _current.get().principal
+    if principal is None:
+        raise LookupError("the contract lets anyone call this method; it has no caller")
+    return principal

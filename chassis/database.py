@@ -1,0 +1,237 @@
+"""PostgreSQL through SQLAlchemy Core: the only module that executes SQL.
+
+Reads run in autocommit, one round trip each. Changes run in a transaction that is a visible block. What the database
+says when it cannot is turned into outcomes here; what a constraint says is turned into outcomes by `refusals`.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from typing import Any
+
+from opentelemetry.trace import SpanKind
+from pydantic import SecretStr
+from sqlalchemy import Executable, Insert, Row, Select, Table, Update, event, make_url, text
+from sqlalchemy import exc as sqlalchemy_errors
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.sql.dml import Delete
+
+from chassis.config import ConfigError
+from chassis.errors import Aborted, DomainError, Unavailable
+from chassis.telemetry import Telemetry, failed
+
+_CONNECT_TIMEOUT_S = 5
+_POOL_TIMEOUT_S = 5  # a request that waits longer for a connection is better told so
+_RECYCLE_S = 1800  # so that connections follow a fail-over or a new address of the server
+
+_LOCK_NOT_AVAILABLE = "55P03"
+_TRY_AGAIN = frozenset({"40001", "40P01"})  # serialization failure, deadlock
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database cannot be reached."""
+
+    reason = "DATABASE_UNAVAILABLE"
+
+
+class ConcurrentModification(Aborted):
+    """Somebody else changed the same things at the same time."""
+
+    reason = "CONCURRENT_MODIFICATION"
+
+
+class LockTimeout(Aborted):
+    """Somebody else is changing this."""
+
+    reason = "LOCK_TIMEOUT"
+
+
+class Transaction:
+    """A transaction that is open; everything in it commits together, or not at all."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        """Speak through `connection`, which has begun."""
+        self._connection = connection
+
+    async def find_one(self, statement: Executable, /, **parameters: Any) -> Row[Any] | None:
+        """The first row, or None."""
+        return (await self._connection.execute(statement, parameters)).first()
+
+    async def fetch_all(self, statement: Executable, /, **parameters: Any) -> Sequence[Row[Any]]:
+        """Every row."""
+        return (await self._connection.execute(statement, parameters)).all()
+
+    async def execute(self, statement: Executable, /, **parameters: Any) -> int:
+        """How many rows were changed."""
+        count: int = (await self._connection.execute(statement, parameters)).rowcount
+        return count
+
+
+class Database:
+    """One database and its pool of connections."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        """Use `open_database`."""
+        self._engine = engine
+        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(
+        cls, url: SecretStr, telemetry: Telemetry, *, pool_size: int = 10, prepared_statements: bool = True
+    ) -> AsyncIterator["Database"]:
+        """The database at `url`, closed when the block is left. Connects when it is first used.
+
+        Raises:
+            ConfigError: The URL is none, or not PostgreSQL's.
+        """
+        try:
+            parsed = make_url(url.get_secret_value())
+        except sqlalchemy_errors.ArgumentError:
+            raise ConfigError("the database URL is not a URL") from None
+        if parsed.get_backend_name() != "postgresql":
+            raise ConfigError(f"the database URL must begin with postgresql://, not {parsed.drivername}://")
+        engine = create_async_engine(
+            parsed.set(drivername="postgresql+psycopg"),
+            hide_parameters=True,  # they hold what people wrote; errors end up in logs
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=_POOL_TIMEOUT_S,
+            pool_recycle=_RECYCLE_S,
+            pool_use_lifo=True,
+            connect_args={
+                "connect_timeout": _CONNECT_TIMEOUT_S,
+                # Poolers older than PgBouncer 1.22 lose prepared statements between transactions.
+                "prepare_threshold": 5 if prepared_statements else None,
+            },
+        )
+        _trace(engine, telemetry)
+        try:
+            yield cls(engine)
+        finally:
+            await engine.dispose()
+
+    async def find_one(self, statement: Executable, /, **parameters: Any) -> Row[Any] | None:
+        """The first row, or None. One round trip, in autocommit."""
+        rows = await self.fetch_all(statement, **parameters)
+        return rows[0] if rows else None
+
+    async def fetch_all(self, statement: Executable, /, **parameters: Any) -> Sequence[Row[Any]]:
+        """Every row. One round trip, in autocommit; tried again once when the connection turns out to be broken."""
+        with outcomes():
+            try:
+                return await self._read(statement, parameters)
+            except sqlalchemy_errors.DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+            return await self._read(statement, parameters)
+
+    async def _read(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        async with self._autocommit.connect() as connection:
+            return (await connection.execute(statement, parameters)).all()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """READ COMMITTED. Leaving the block commits; an exception rolls back."""
+        with outcomes():
+            async with self._engine.begin() as connection:
+                yield Transaction(connection)
+
+    async def is_reachable(self, *, within: timedelta = timedelta(seconds=2)) -> bool:
+        """Whether the database answers."""
+        try:
+            async with asyncio.timeout(within.total_seconds()):
+                await self.fetch_all(_PING)
+        except (DomainError, TimeoutError):
+            return False
+        return True
+
+
+_PING = text("SELECT 1")
+
+
+@contextmanager
+def outcomes() -> Iterator[None]:
+    """Say in our words why the database could not do it; anything unlisted stays a bug."""
+    try:
+        yield
+    except sqlalchemy_errors.TimeoutError as error:
+        raise DatabaseUnavailable(retry_after=timedelta(seconds=1)) from error
+    except sqlalchemy_errors.DBAPIError as error:
+        state = getattr(error.orig, "sqlstate", None)
+        if state == _LOCK_NOT_AVAILABLE:
+            raise LockTimeout(retry_after=timedelta(milliseconds=250)) from error
+        if state in _TRY_AGAIN:
+            raise ConcurrentModification(retry_after=timedelta(milliseconds=100)) from error
+        if isinstance(error, sqlalchemy_errors.OperationalError) or error.connection_invalidated:
+            raise DatabaseUnavailable(retry_after=timedelta(seconds=1)) from error
+        raise
+
+
+@contextmanager
+def refusals(known: Mapping[str, type[DomainError]]) -> Iterator[None]:
+    """Say in our words what a constraint refused, by its name; anything unlisted stays a bug."""
+    try:
+        yield
+    except sqlalchemy_errors.IntegrityError as error:
+        diagnostics = getattr(error.orig, "diag", None)
+        outcome = known.get(getattr(diagnostics, "constraint_name", None) or "")
+        if outcome is None:
+            raise
+        raise outcome from error
+
+
+def _trace(engine: AsyncEngine, telemetry: Telemetry) -> None:
+    """One CLIENT span and one measurement per statement (semantic conventions for PostgreSQL)."""
+    duration = telemetry.meter.create_histogram(
+        "db.client.operation.duration", unit="s", description="How long a statement took."
+    )
+    namespace, host = engine.url.database or "", engine.url.host or ""
+    known: dict[str, str] = {}
+
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def before(*happening: Any) -> None:
+        _connection, _cursor, statement, _parameters, context, _executemany = happening
+        summary = known.get(statement)
+        if summary is None:
+            summary = known[statement] = _summary(getattr(context, "invoked_statement", None), statement)
+        attributes = {"db.system.name": "postgresql", "db.namespace": namespace, "db.query.summary": summary}
+        context.span = telemetry.tracer.start_span(
+            summary, kind=SpanKind.CLIENT, attributes=attributes | {"db.query.text": statement, "server.address": host}
+        )
+        context.measured = (time.perf_counter(), attributes)
+
+    def finish(context: Any, error_type: str | None) -> None:
+        started, attributes = context.measured
+        if error_type is not None:
+            attributes["error.type"] = error_type
+            failed(context.span, error_type)
+        duration.record(time.perf_counter() - started, attributes)
+        context.span.end()
+
+    @event.listens_for(engine.sync_engine, "after_cursor_execute")
+    def after(*happening: Any) -> None:
+        finish(happening[4], None)
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def refused(error: Any) -> None:
+        if getattr(error.execution_context, "span", None) is not None:
+            kind = getattr(error.original_exception, "sqlstate", None) or type(error.original_exception).__name__
+            finish(error.execution_context, kind)
+
+
+def _summary(statement: Any, sql: str) -> str:
+    """`SELECT tasks`: what a statement does, and to which table."""
+    match statement:
+        case Select():
+            target = next((source for source in statement.get_final_froms() if isinstance(source, Table)), None)
+        case Insert() | Update() | Delete():
+            target = statement.table if isinstance(statement.table, Table) else None
+        case _:
+            target = None
+    operation = sql.split(maxsplit=1)[0].upper()
+    if isinstance(statement, Select):
+        operation = "SELECT"  # it may be spelled WITH
+    return f"{operation} {target.name}" if target is not None else operation
