@@ -1,1 +1,38 @@
-""""""
+"""The histories of two databases, one Alembic section each: `identity` and `work`.
+
+A migration that has landed is never edited. Changes expand first and contract later, so that the version of a service
+before it and the one after it run on the same schema.
+"""
+
+from pathlib import Path
+from typing import Literal, get_args
+
+from alembic import command
+from alembic.config import Config
+from pydantic import SecretStr
+
+Section = Literal["identity", "work"]
+SECTIONS: tuple[Section, ...] = get_args(Section)
+ALEMBIC_INI = Path(__file__).parents[1] / "alembic.ini"
+
+
+def upgrade(section: Section, url: str | SecretStr) -> None:
+    """Bring the database at `url` to the newest revision. Those who come at the same time queue."""
+    command.upgrade(configured(section, url), "head")
+
+
+def check(section: Section, url: str | SecretStr) -> None:
+    """Compare the database at `url` with the tables as the service declares them.
+
+    Raises:
+        alembic.util.CommandError: It is behind, or it differs.
+    """
+    command.check(configured(section, url))
+
+
+def configured(section: Section, url: str | SecretStr) -> Config:
+    """Alembic's own configuration, for its other commands."""
+    config = Config(ALEMBIC_INI, ini_section=section)
+    # Not an option of the file: there a `%` of a password would have to be doubled.
+    config.attributes["url"] = url if isinstance(url, SecretStr) else SecretStr(url)
+    return config
