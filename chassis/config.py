@@ -3,18 +3,36 @@
 A setting `NAME` may also come as `NAME_FILE`, the path of a file that holds it: how orchestrators hand over secrets.
 """
 
+import base64
+import binascii
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BeforeValidator, SecretBytes, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 
 class ConfigError(Exception):
     """These settings cannot be used; the message names every one of them."""
+
+
+def _decoded(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        key = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) < 32:
+        raise ValueError("must be at least 32 random bytes in base64url")
+    return key
+
+
+SecretKey: TypeAlias = Annotated[SecretBytes, BeforeValidator(_decoded)]
+"""At least 32 random bytes, written in base64url."""
 
 
 class Settings(BaseSettings):
@@ -87,4 +105,4 @@ def _complaints(settings: type[Settings], error: ValidationError) -> Iterator[st
     for problem in problems:
         if problem["type"] != "missing":
             name = env_name(settings, str(problem["loc"][0])) if problem["loc"] else settings.__name__
-            yield f"{name}: {problem['msg']}"
+            yield f"{name}: {problem['msg'].removeprefix('Value error, ')}"

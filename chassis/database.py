@@ -9,16 +9,16 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
 from opentelemetry.trace import SpanKind
-from pydantic import SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from sqlalchemy import Executable, Insert, Row, Select, Table, Update, event, make_url, text
 from sqlalchemy import exc as sqlalchemy_errors
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.dml import Delete
 
-from chassis.config import ConfigError
+from chassis.config import Settings
 from chassis.errors import Aborted, DomainError, Unavailable
 from chassis.telemetry import Telemetry, failed
 
@@ -46,6 +46,25 @@ class LockTimeout(Aborted):
     """Somebody else is changing this."""
 
     reason = "LOCK_TIMEOUT"
+
+
+def _of_postgresql(value: SecretStr) -> SecretStr:
+    try:
+        url = make_url(value.get_secret_value())
+    except sqlalchemy_errors.ArgumentError:
+        raise ValueError("is not a URL") from None
+    if url.get_backend_name() != "postgresql" or not url.database:
+        raise ValueError("must look like postgresql://user:password@host:port/database")
+    return SecretStr(url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False))
+
+
+class DatabaseSettings(Settings):
+    """What a service that has a database can be told about it."""
+
+    database_url: Annotated[SecretStr, AfterValidator(_of_postgresql)]
+    database_pool_size: int = Field(default=10, ge=1)
+    database_prepared_statements: bool = True
+    """Turn off behind poolers that lose them between transactions: PgBouncer before 1.22."""
 
 
 class Transaction:
@@ -79,32 +98,19 @@ class Database:
 
     @classmethod
     @asynccontextmanager
-    async def opened(
-        cls, url: SecretStr, telemetry: Telemetry, *, pool_size: int = 10, prepared_statements: bool = True
-    ) -> AsyncIterator["Database"]:
-        """The database at `url`, closed when the block is left. Connects when it is first used.
-
-        Raises:
-            ConfigError: The URL is none, or not PostgreSQL's.
-        """
-        try:
-            parsed = make_url(url.get_secret_value())
-        except sqlalchemy_errors.ArgumentError:
-            raise ConfigError("the database URL is not a URL") from None
-        if parsed.get_backend_name() != "postgresql":
-            raise ConfigError(f"the database URL must begin with postgresql://, not {parsed.drivername}://")
+    async def opened(cls, settings: DatabaseSettings, telemetry: Telemetry) -> AsyncIterator["Database"]:
+        """The database, closed when the block is left. Connects when it is first used."""
         engine = create_async_engine(
-            parsed.set(drivername="postgresql+psycopg"),
+            settings.database_url.get_secret_value(),
             hide_parameters=True,  # they hold what people wrote; errors end up in logs
-            pool_size=pool_size,
+            pool_size=settings.database_pool_size,
             max_overflow=0,
             pool_timeout=_POOL_TIMEOUT_S,
             pool_recycle=_RECYCLE_S,
             pool_use_lifo=True,
             connect_args={
                 "connect_timeout": _CONNECT_TIMEOUT_S,
-                # Poolers older than PgBouncer 1.22 lose prepared statements between transactions.
-                "prepare_threshold": 5 if prepared_statements else None,
+                "prepare_threshold": 5 if settings.database_prepared_statements else None,
             },
         )
         _trace(engine, telemetry)

@@ -55,10 +55,18 @@ class ServerSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service of the contract and who answers for it: an object with one method per RPC."""
+    """A service of the contract, and who answers for it: each of its methods is found on one of the servicers."""
 
     descriptor: ServiceDescriptor
-    servicer: object
+    servicers: tuple[object, ...]
+
+    def behaviour(self, name: str) -> Callable[..., Any]:
+        """What answers the method of that name."""
+        found = [getattr(servicer, name) for servicer in self.servicers if hasattr(servicer, name)]
+        if len(found) != 1:
+            raise LookupError(f"{self.descriptor.full_name}/{name} is answered by {len(found)} servicers, not by one")
+        behaviour: Callable[..., Any] = found[0]
+        return behaviour
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +126,7 @@ def _handlers(service: Service, interceptors: tuple[Interceptor, ...]) -> grpc.G
     return grpc.method_handlers_generic_handler(
         service.descriptor.full_name,
         {
-            name: _handler(method, getattr(service.servicer, name), interceptors)
+            name: _handler(method, service.behaviour(name), interceptors)
             for name, method in methods_of(service.descriptor)
         },
     )

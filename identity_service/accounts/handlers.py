@@ -1,0 +1,28 @@
+"""AuthService, as far as it is about accounts."""
+
+from tandem.identity.v1 import auth_pb2
+
+from chassis.call import Context, caller
+from identity_service.accounts import translate
+from identity_service.accounts.commands import AccountCommands
+from identity_service.accounts.domain import UserId
+from identity_service.accounts.queries import AccountQueries
+
+
+class AccountHandlers:
+    """Check, call, translate."""
+
+    def __init__(self, commands: AccountCommands, queries: AccountQueries) -> None:
+        """Who does the work."""
+        self._commands = commands
+        self._queries = queries
+
+    async def Register(self, request: auth_pb2.RegisterRequest, _context: Context) -> auth_pb2.RegisterResponse:
+        """Answers with the caller's own words, known address or not."""
+        await self._commands.register(translate.registration(request))
+        return auth_pb2.RegisterResponse(email=request.email, full_name=request.full_name, username=request.username)
+
+    async def GetMe(self, _request: auth_pb2.GetMeRequest, _context: Context) -> auth_pb2.GetMeResponse:
+        """Who the caller is."""
+        user = await self._queries.get_user(UserId(caller().subject))
+        return auth_pb2.GetMeResponse(user=translate.user(user))

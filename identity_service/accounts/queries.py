@@ -1,0 +1,17 @@
+"""What is asked about accounts."""
+
+from chassis.database import Database
+from identity_service.accounts import store
+from identity_service.accounts.domain import User, UserId
+
+
+class AccountQueries:
+    """One method per question."""
+
+    def __init__(self, db: Database) -> None:
+        """Ask `db`."""
+        self._db = db
+
+    async def get_user(self, user_id: UserId) -> User:
+        """The user of that id, or UserNotFound."""
+        return await store.get_user(self._db, user_id)

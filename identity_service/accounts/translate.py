@@ -1,0 +1,32 @@
+"""Messages of the contract, to and from values of the domain."""
+
+from tandem.identity.v1 import auth_pb2, user_pb2
+
+from identity_service.accounts.domain import Registration, Secret, User
+
+
+def registration(request: auth_pb2.RegisterRequest) -> Registration:
+    """Who wants to register."""
+    return Registration(
+        email=request.email,
+        password=Secret(request.password),
+        full_name=request.full_name,
+        username=request.username,
+    )
+
+
+def user(user: User) -> user_pb2.User:
+    """A user, for those who may see all of them."""
+    message = user_pb2.User(
+        id=str(user.id),
+        email=user.email,
+        email_verified=user.email_verified,
+        username=user.username,
+        full_name=user.full_name,
+        role=user_pb2.User.Role.Value(user.role.value),
+        disabled=user.disabled,
+        etag=str(user.version),
+    )
+    message.create_time.FromDatetime(user.create_time)
+    message.update_time.FromDatetime(user.update_time)
+    return message

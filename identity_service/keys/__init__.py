@@ -1,0 +1,1 @@
+"""Signing keys: made here, sealed in the database, their public halves published."""

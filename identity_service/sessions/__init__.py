@@ -1,0 +1,1 @@
+"""Sessions: opened with a password, kept open with refresh tokens."""

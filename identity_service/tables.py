@@ -1,0 +1,93 @@
+"""The whole schema of identity on one page."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+# Names are part of the schema's meaning: a violated constraint becomes an outcome by its name.
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    }
+)
+
+instant = DateTime(timezone=True)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("email", Text, nullable=False),
+    Column("email_verify_time", instant),
+    Column("username", Text),
+    Column("full_name", Text, nullable=False),
+    Column("role", Text, CheckConstraint("role IN ('USER', 'MANAGER', 'ADMIN')", name="role"), nullable=False),
+    Column("disabled", Boolean, nullable=False, server_default=text("false")),
+    Column("password_hash", Text, nullable=False),
+    Column("create_time", instant, nullable=False),
+    Column("update_time", instant, nullable=False),
+    Column("delete_time", instant),
+    Column("version", Integer, nullable=False, server_default=text("1")),
+)
+Index("users_email_key", func.lower(users.c.email), unique=True, postgresql_where=users.c.delete_time.is_(None))
+Index("users_username_key", func.lower(users.c.username), unique=True, postgresql_where=users.c.delete_time.is_(None))
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    # Half of what it takes to make the session's refresh tokens; the other half is the service's secret key.
+    Column("refresh_secret", LargeBinary, nullable=False),
+    Column("generation", BigInteger, nullable=False, server_default=text("1")),
+    Column("rotate_time", instant, nullable=False),
+    Column("create_time", instant, nullable=False),
+    Column("idle_expire_time", instant, nullable=False),
+    Column("expire_time", instant, nullable=False),
+    Column("revoke_time", instant),
+    Column("revoke_reason", Text),
+)
+Index("sessions_user_id_idx", sessions.c.user_id, postgresql_where=sessions.c.revoke_time.is_(None))
+Index("sessions_expire_time_idx", sessions.c.expire_time)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("kid", Text, primary_key=True),
+    Column("algorithm", Text, CheckConstraint("algorithm IN ('ES256', 'RS256')", name="algorithm"), nullable=False),
+    Column("public_jwk", JSONB, nullable=False),
+    Column("sealed_private_key", LargeBinary, nullable=False),
+    Column(
+        "state",
+        Text,
+        CheckConstraint("state IN ('PENDING', 'ACTIVE', 'RETIRING', 'RETIRED', 'REVOKED')", name="state"),
+        nullable=False,
+    ),
+    Column("create_time", instant, nullable=False),
+    Column("activate_time", instant),
+)
+Index(
+    "signing_keys_one_active_key",
+    signing_keys.c.algorithm,
+    unique=True,
+    postgresql_where=signing_keys.c.state == "ACTIVE",
+)
