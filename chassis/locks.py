@@ -9,9 +9,6 @@ from datetime import timedelta
 from sqlalchemy import BigInteger, ColumnElement, Integer, Text, cast, func, literal
 from sqlalchemy.dialects.postgresql import BIT
 
-LOCK_TIMEOUT = timedelta(seconds=1)
-"""How long a lock is waited for. Two people moving one task take milliseconds; whoever waits longer is told so."""
-
 
 def key_of(namespace: str, identity: ColumnElement[object]) -> ColumnElement[int]:
     """The 64-bit key of a lock: as many bits of SHA-256 of `namespace/identity`, the same for every version."""
@@ -20,9 +17,14 @@ def key_of(namespace: str, identity: ColumnElement[object]) -> ColumnElement[int
     return cast(cast(literal("x", Text()).concat(func.left(digest, literal(16, Integer()))), BIT(64)), BigInteger)
 
 
-def bounded(timeout: timedelta = LOCK_TIMEOUT) -> ColumnElement[str]:
-    """Select this before `taken`: until the transaction ends, no lock is waited for longer than `timeout`."""
-    return func.set_config("lock_timeout", f"{timeout // timedelta(milliseconds=1)}ms", True)  # noqa: FBT003
+def bounded(timeout: ColumnElement[str]) -> ColumnElement[str]:
+    """Select this before `taken`: until the transaction ends, no lock is waited for longer than `timeout` says."""
+    return func.set_config("lock_timeout", timeout, True)  # noqa: FBT003 - true: for this transaction only
+
+
+def written(timeout: timedelta) -> str:
+    """A timeout as PostgreSQL's settings spell it."""
+    return f"{timeout // timedelta(milliseconds=1)}ms"
 
 
 def taken(namespace: str, identity: ColumnElement[object]) -> ColumnElement[object]:

@@ -1,0 +1,98 @@
+"""Who may do what in a project, as data.
+
+The contract names the permission that a method needs; this page says which role grants it; `require` brings the two
+together where the role is known.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NewType
+from uuid import UUID
+
+from chassis import call
+from chassis.errors import PermissionDenied
+
+UserId = NewType("UserId", UUID)
+
+
+class Role(StrEnum):
+    """What a member may do in a project, from least to most."""
+
+    VIEWER = "VIEWER"
+    DEVELOPER = "DEVELOPER"
+    MAINTAINER = "MAINTAINER"
+    OWNER = "OWNER"
+
+
+class Permission(StrEnum):
+    """What a method of the contract may need."""
+
+    PROJECT_READ = "project.read"
+    TASK_READ = "task.read"
+    TASK_CREATE = "task.create"
+    TASK_TRANSITION = "task.transition"
+
+
+_VIEWER = frozenset({Permission.PROJECT_READ, Permission.TASK_READ})
+_DEVELOPER = _VIEWER | {Permission.TASK_CREATE, Permission.TASK_TRANSITION}
+
+GRANTS: Mapping[Role, frozenset[Permission]] = {
+    Role.VIEWER: _VIEWER,
+    Role.DEVELOPER: _DEVELOPER,
+    Role.MAINTAINER: _DEVELOPER,
+    Role.OWNER: frozenset(Permission),
+}
+
+EVERYWHERE: Mapping[str, Role] = {"MANAGER": Role.VIEWER, "ADMIN": Role.OWNER}
+"""The role that a global role gives in every project, one's own or not."""
+
+
+class RoleTooLow(PermissionDenied):
+    """Your role in this project does not allow this."""
+
+    reason = "ROLE_TOO_LOW"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is calling, as work sees them."""
+
+    user_id: UserId
+    everywhere: Role | None
+    """The role they have in every project."""
+    request_id: str
+
+    def role(self, as_member: str | None) -> Role:
+        """The higher of what they are as a member, and what they are everywhere. They must be one of the two."""
+        roles = [Role(as_member)] if as_member is not None else []
+        if self.everywhere is not None:
+            roles.append(self.everywhere)
+        return max(roles, key=_RANK.__getitem__)
+
+
+_RANK: Mapping[Role, int] = {role: rank for rank, role in enumerate(Role)}
+
+
+def caller() -> Caller:
+    """Who is calling."""
+    principal = call.caller()
+    everywhere = [EVERYWHERE[role] for role in principal.roles if role in EVERYWHERE]
+    return Caller(
+        user_id=UserId(principal.subject),
+        everywhere=max(everywhere, key=_RANK.__getitem__) if everywhere else None,
+        request_id=call.current().request_id,
+    )
+
+
+def require(role: Role) -> None:
+    """Go on only if `role` grants what the contract declares for the method that is being answered.
+
+    Raises:
+        RoleTooLow: It does not.
+    """
+    answering = call.current()
+    permission = Permission(answering.method.permission)
+    if permission not in GRANTS[role]:
+        raise RoleTooLow(metadata={"role": role.value, "permission": permission.value})
+    answering.permitted = True

@@ -1,0 +1,1 @@
+"""What happened: one activity and one outbox row per change, in the transaction of the change."""

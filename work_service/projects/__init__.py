@@ -1,0 +1,1 @@
+"""Projects: what tasks belong to, and what roles are given in."""

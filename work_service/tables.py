@@ -1,0 +1,145 @@
+"""The whole schema of work on one page."""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import UserDefinedType
+
+# Names are part of the schema's meaning: a violated constraint becomes an outcome by its name.
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    }
+)
+
+instant = DateTime(timezone=True)
+
+
+class Xid8(UserDefinedType[int]):
+    """The id of a transaction, 64 bits wide."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        """As PostgreSQL spells it."""
+        return "xid8"
+
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("slug", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("owner_id", Uuid, nullable=False),
+    Column("create_time", instant, nullable=False),
+    Column("update_time", instant, nullable=False),
+    Column("delete_time", instant),
+    Column("version", Integer, nullable=False, server_default=text("1")),
+)
+Index("projects_slug_key", projects.c.slug, unique=True, postgresql_where=projects.c.delete_time.is_(None))
+
+members = Table(
+    "members",
+    metadata,
+    Column("project_id", Uuid, ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column(
+        "role",
+        Text,
+        CheckConstraint("role IN ('VIEWER', 'DEVELOPER', 'MAINTAINER', 'OWNER')", name="role"),
+        nullable=False,
+    ),
+    Column("create_time", instant, nullable=False),
+    PrimaryKeyConstraint("project_id", "user_id"),
+)
+Index("members_user_id_idx", members.c.user_id, members.c.project_id)
+
+# Numbers are given out here, apart from the project, so that nothing waits for the row that everybody reads.
+task_counters = Table(
+    "task_counters",
+    metadata,
+    Column("project_id", Uuid, ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True),
+    Column("last_number", Integer, nullable=False),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("project_id", Uuid, ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column(
+        "status",
+        Text,
+        CheckConstraint("status IN ('TODO', 'IN_PROGRESS', 'IN_REVIEW', 'DONE', 'CANCELLED')", name="status"),
+        nullable=False,
+    ),
+    Column(
+        "priority",
+        Text,
+        CheckConstraint("priority IN ('LOW', 'MEDIUM', 'HIGH', 'URGENT')", name="priority"),
+        nullable=False,
+    ),
+    Column("creator_id", Uuid, nullable=False),
+    Column("due_time", instant),
+    Column("complete_time", instant),
+    Column("create_time", instant, nullable=False),
+    Column("update_time", instant, nullable=False),
+    Column("delete_time", instant),
+    Column("version", Integer, nullable=False, server_default=text("1")),
+    UniqueConstraint("project_id", "number"),
+    CheckConstraint("(status = 'DONE') = (complete_time IS NOT NULL)", name="complete_time"),
+)
+Index("tasks_live_idx", tasks.c.project_id, tasks.c.number, postgresql_where=tasks.c.delete_time.is_(None))
+
+# What happened.
+activities = Table(
+    "activities",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("project_id", Uuid, ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    Column("task_id", Uuid, ForeignKey("tasks.id", ondelete="CASCADE")),
+    Column("actor_id", Uuid, nullable=False),
+    Column("verb", Text, nullable=False),
+    Column("changes", JSONB, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("create_time", instant, nullable=False),
+)
+Index("activities_project_id_idx", activities.c.project_id, activities.c.id)
+Index("activities_task_id_idx", activities.c.task_id, activities.c.id)
+
+# What is still to be told of it: read in the order (transaction, id) below the oldest transaction that is still open,
+# because ids are given out before commits.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("transaction", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+    Column("activity_id", Uuid, ForeignKey("activities.id", ondelete="CASCADE"), nullable=False),
+    Column("project_id", Uuid, nullable=False),
+    Column("create_time", instant, nullable=False),
+)
+Index("outbox_transaction_idx", outbox.c.transaction, outbox.c.id)

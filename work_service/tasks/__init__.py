@@ -1,0 +1,1 @@
+"""Tasks, and how they move from status to status."""
