@@ -1,6 +1,6 @@
 """Calls to other services: one channel per address, and one CLIENT span per call."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -41,15 +41,14 @@ class Traced(grpc.aio.UnaryUnaryClientInterceptor):
         request: Any,
     ) -> Any:
         """The answer, or what was raised instead."""
-        method = client_call_details.method
-        name = (method.decode() if isinstance(method, bytes) else method).lstrip("/")
+        name = _name(client_call_details.method)
         with self._tracer.start_as_current_span(
             name, kind=SpanKind.CLIENT, record_exception=False, set_status_on_exception=False
         ) as span:
             details = grpc.aio.ClientCallDetails(
                 method=client_call_details.method,
                 timeout=client_call_details.timeout,
-                metadata=grpc.aio.Metadata(*_pairs(client_call_details.metadata), *outgoing()),
+                metadata=grpc.aio.Metadata(*(client_call_details.metadata or ()), *outgoing()),
                 credentials=client_call_details.credentials,
                 wait_for_ready=client_call_details.wait_for_ready,
             )
@@ -61,5 +60,6 @@ class Traced(grpc.aio.UnaryUnaryClientInterceptor):
             return call
 
 
-def _pairs(metadata: Iterable[tuple[str, str | bytes]] | None) -> Iterable[tuple[str, str | bytes]]:
-    return metadata or ()
+def _name(method: str | bytes) -> str:
+    """`tandem.work.v1.TaskService/GetTask`; grpc.aio hands out bytes, whatever its types say."""
+    return (method.decode() if isinstance(method, bytes) else method).lstrip("/")

@@ -40,13 +40,14 @@ users = Table(
     Column("email_verify_time", instant),
     Column("username", Text),
     Column("full_name", Text, nullable=False),
-    Column("role", Text, CheckConstraint("role IN ('USER', 'MANAGER', 'ADMIN')", name="role"), nullable=False),
+    Column("role", Text, nullable=False),
     Column("disabled", Boolean, nullable=False, server_default=text("false")),
     Column("password_hash", Text, nullable=False),
     Column("create_time", instant, nullable=False),
     Column("update_time", instant, nullable=False),
     Column("delete_time", instant),
     Column("version", Integer, nullable=False, server_default=text("1")),
+    CheckConstraint("role IN ('USER', 'MANAGER', 'ADMIN')", name="role"),
 )
 Index("users_email_key", func.lower(users.c.email), unique=True, postgresql_where=users.c.delete_time.is_(None))
 Index("users_username_key", func.lower(users.c.username), unique=True, postgresql_where=users.c.delete_time.is_(None))
@@ -73,17 +74,14 @@ signing_keys = Table(
     "signing_keys",
     metadata,
     Column("kid", Text, primary_key=True),
-    Column("algorithm", Text, CheckConstraint("algorithm IN ('ES256', 'RS256')", name="algorithm"), nullable=False),
+    Column("algorithm", Text, nullable=False),
     Column("public_jwk", JSONB, nullable=False),
     Column("sealed_private_key", LargeBinary, nullable=False),
-    Column(
-        "state",
-        Text,
-        CheckConstraint("state IN ('PENDING', 'ACTIVE', 'RETIRING', 'RETIRED', 'REVOKED')", name="state"),
-        nullable=False,
-    ),
+    Column("state", Text, nullable=False),
     Column("create_time", instant, nullable=False),
     Column("activate_time", instant),
+    CheckConstraint("algorithm IN ('ES256', 'RS256')", name="algorithm"),
+    CheckConstraint("state IN ('PENDING', 'ACTIVE', 'RETIRING', 'RETIRED', 'REVOKED')", name="state"),
 )
 Index(
     "signing_keys_one_active_key",

@@ -18,7 +18,6 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.types import UserDefinedType
 
 # Names are part of the schema's meaning: a violated constraint becomes an outcome by its name.
 metadata = MetaData(
@@ -32,16 +31,6 @@ metadata = MetaData(
 )
 
 instant = DateTime(timezone=True)
-
-
-class Xid8(UserDefinedType[int]):
-    """The id of a transaction, 64 bits wide."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_: object) -> str:
-        """As PostgreSQL spells it."""
-        return "xid8"
 
 
 projects = Table(
@@ -64,14 +53,10 @@ members = Table(
     metadata,
     Column("project_id", Uuid, ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
     Column("user_id", Uuid, nullable=False),
-    Column(
-        "role",
-        Text,
-        CheckConstraint("role IN ('VIEWER', 'DEVELOPER', 'MAINTAINER', 'OWNER')", name="role"),
-        nullable=False,
-    ),
+    Column("role", Text, nullable=False),
     Column("create_time", instant, nullable=False),
     PrimaryKeyConstraint("project_id", "user_id"),
+    CheckConstraint("role IN ('VIEWER', 'DEVELOPER', 'MAINTAINER', 'OWNER')", name="role"),
 )
 Index("members_user_id_idx", members.c.user_id, members.c.project_id)
 
@@ -91,18 +76,8 @@ tasks = Table(
     Column("number", Integer, nullable=False),
     Column("title", Text, nullable=False),
     Column("description", Text, nullable=False),
-    Column(
-        "status",
-        Text,
-        CheckConstraint("status IN ('TODO', 'IN_PROGRESS', 'IN_REVIEW', 'DONE', 'CANCELLED')", name="status"),
-        nullable=False,
-    ),
-    Column(
-        "priority",
-        Text,
-        CheckConstraint("priority IN ('LOW', 'MEDIUM', 'HIGH', 'URGENT')", name="priority"),
-        nullable=False,
-    ),
+    Column("status", Text, nullable=False),
+    Column("priority", Text, nullable=False),
     Column("creator_id", Uuid, nullable=False),
     Column("due_time", instant),
     Column("complete_time", instant),
@@ -111,6 +86,8 @@ tasks = Table(
     Column("delete_time", instant),
     Column("version", Integer, nullable=False, server_default=text("1")),
     UniqueConstraint("project_id", "number"),
+    CheckConstraint("status IN ('TODO', 'IN_PROGRESS', 'IN_REVIEW', 'DONE', 'CANCELLED')", name="status"),
+    CheckConstraint("priority IN ('LOW', 'MEDIUM', 'HIGH', 'URGENT')", name="priority"),
     CheckConstraint("(status = 'DONE') = (complete_time IS NOT NULL)", name="complete_time"),
 )
 Index("tasks_live_idx", tasks.c.project_id, tasks.c.number, postgresql_where=tasks.c.delete_time.is_(None))
@@ -137,7 +114,7 @@ outbox = Table(
     "outbox",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("transaction", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+    Column("transaction", BigInteger, nullable=False, server_default=text("pg_current_xact_id()::text::bigint")),
     Column("activity_id", Uuid, ForeignKey("activities.id", ondelete="CASCADE"), nullable=False),
     Column("project_id", Uuid, nullable=False),
     Column("create_time", instant, nullable=False),
