@@ -24,7 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     command = {"upgrade": upgrade, "check": check}[parser.parse_args(arguments).command]
     logging.basicConfig(stream=sys.stderr, format="%(message)s")
-    logging.getLogger("alembic.runtime.migration").setLevel(logging.INFO)
+    alembic = logging.getLogger("alembic.runtime.migration")
+    alembic.setLevel(logging.INFO)
+    alembic.addFilter(lambda record: record.msg.startswith("Running"))  # the revisions, and nothing about itself
     try:
         databases = list(read(MigrationSettings).databases())
     except ConfigError as error:

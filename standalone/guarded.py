@@ -82,13 +82,26 @@ class Guarded:
         except OSError:
             return  # it has ended already
 
-    def wait(self) -> int:
-        """Wait for the end of a program that was asked to stop, or that ends by itself soon."""
-        code = self._guard.wait(self._limit)
+    def wait(self, limit: float | None = None) -> int:
+        """Wait for its end; its exit code."""
+        code = self._guard.wait(limit)
         self._control.close()
         return code
 
     def stop(self) -> int:
-        """Ask and wait."""
+        """Ask, and wait no longer than its guardian does."""
         self.ask()
-        return self.wait()
+        return self.wait(self._limit)
+
+    @property
+    def patience_s(self) -> float:
+        """How long stopping can take."""
+        return self._limit
+
+
+def how_it_ended(code: int) -> str:
+    """An exit code in words."""
+    number = -code if code < 0 else code - 128
+    if number in set(signal.Signals):
+        return f"was ended by {signal.Signals(number).name}"
+    return f"ended with exit code {code}"

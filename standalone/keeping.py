@@ -1,0 +1,72 @@
+"""What is kept in a folder of ours between runs: secrets that only their owner reads, and a lock."""
+
+import base64
+import fcntl
+import os
+import secrets
+import time
+from pathlib import Path
+
+SUCCESSION_S = 30.0  # how long a killed run's guardians may take to stop its servers
+
+
+class FolderInUse(Exception):
+    """Another run works in this folder."""
+
+    def __init__(self, folder: Path, holder: int) -> None:
+        """Name the process that does."""
+        super().__init__(f"{folder} is in use by another run (process {holder})")
+        self.holder = holder
+
+
+def locked(path: Path) -> int:
+    """Take the lock, for as long as the descriptor that is returned stays open here or in a guardian.
+
+    Raises:
+        FolderInUse: Somebody alive has it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    until = time.monotonic() + SUCCESSION_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = int(os.pread(descriptor, 20, 0) or b"0")
+            if is_alive(holder) or time.monotonic() > until:
+                os.close(descriptor)
+                raise FolderInUse(path.parent, holder) from None
+            time.sleep(0.1)  # it was killed; its guardians are still stopping what it started
+        else:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, b"%d" % os.getpid(), 0)
+            return descriptor
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process."""
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's, and alive
+        return True
+    return True
+
+
+def kept_secret(path: Path) -> str:
+    """32 random bytes in base64url: made once, then read."""
+    if not path.exists():
+        fresh = path.with_name(f"{path.name}.new")
+        fresh.unlink(missing_ok=True)
+        write_secret(fresh, base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("="))
+        fresh.rename(path)
+    return path.read_text()
+
+
+def write_secret(path: Path, text: str) -> None:
+    """A new file that only its owner reads."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
