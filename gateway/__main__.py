@@ -1,0 +1,68 @@
+"""`python -m gateway`: serve a contract until SIGTERM or Ctrl-C.
+
+Exit code 0 after a signal, 2 with one line on stderr when the gateway cannot be configured.
+"""
+
+import argparse
+import asyncio
+import signal
+import sys
+from typing import Any, NoReturn
+
+from chassis import config as settings
+from chassis import logs
+from chassis.config import ConfigError
+from gateway import app
+from gateway.config import GatewayConfig
+
+
+class _Arguments(argparse.ArgumentParser):
+    """Complains in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(message)
+
+
+def _given(arguments: list[str]) -> dict[str, Any]:
+    """The settings on the command line; they win over the environment."""
+    parser = _Arguments(prog="python -m gateway", description="A JSON door in front of gRPC servers.")
+    parser.add_argument("--descriptors", metavar="FILE", help="a FileDescriptorSet (GATEWAY_DESCRIPTORS)")
+    parser.add_argument(
+        "--upstream",
+        dest="upstreams",
+        action="append",
+        metavar="NAME=HOST:PORT",
+        help="a service or package, and who answers for it; repeatable (GATEWAY_UPSTREAMS, separated by commas)",
+    )
+    parser.add_argument("--listen", metavar="HOST:PORT", help="127.0.0.1:8080 if not given (GATEWAY_LISTEN)")
+    given = vars(parser.parse_args(arguments))
+    if given["upstreams"]:
+        given["upstreams"] = ",".join(given["upstreams"])
+    return {name: value for name, value in given.items() if value is not None}
+
+
+async def _until_stopped(config: GatewayConfig) -> None:
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, stopped.set)
+    async with app.running(config):
+        await stopped.wait()
+        for number in signals:
+            loop.remove_signal_handler(number)  # a second signal ends the process at once
+
+
+def main(arguments: list[str]) -> int:
+    """Run the gateway; the process's exit code."""
+    logs.configure(app.SERVICE_NAME)
+    try:
+        asyncio.run(_until_stopped(settings.read(GatewayConfig, **_given(arguments))))
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the one line that the person who started it reads
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,121 @@
+"""The composition root: everything that the gateway is made of, in the order it is built."""
+
+import asyncio
+from collections.abc import AsyncIterator, Container
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib import metadata
+
+import structlog
+
+from chassis import config as settings
+from chassis.config import ConfigError
+from chassis.telemetry import Telemetry, TelemetrySettings
+from gateway import descriptors, templates
+from gateway.asgi import server
+from gateway.asgi.about import About
+from gateway.asgi.door import Door, Limits, Route
+from gateway.config import GatewayConfig
+from gateway.descriptors import Binding, Contract, ContractUnusable, Method
+from gateway.errors import Statuses
+from gateway.routes import Routes
+from gateway.templates import Template, TemplateError
+from gateway.transcode.request import Request
+from gateway.transcode.response import Response
+from gateway.transcode.shapes import Shapes
+from gateway.upstream import channels
+from gateway.upstream.channels import Channels, Rpc
+from gateway.upstream.health import Checks
+
+log = structlog.get_logger()
+
+SERVICE_NAME = "gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A gateway that answers requests."""
+
+    port: int
+
+
+@asynccontextmanager
+async def running(config: GatewayConfig, *, telemetry: Telemetry | None = None) -> AsyncIterator[Gateway]:
+    """Serve the contract until the block is left, then finish what was accepted.
+
+    Raises:
+        ConfigError: The contract, an upstream or the address cannot be used; one line that says which and why.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            contract = descriptors.load(config.descriptors)
+            open_channels = await stack.enter_async_context(
+                channels.opened(config.upstreams, contract.methods, largest_message=config.largest_body)
+            )
+            checks = Checks(open_channels.by_name)
+            about = About(checks, config.health_components, metadata.version("tandem"))
+            routes = routes_of(contract, open_channels, reserved=about.paths)
+        except ContractUnusable as unusable:
+            raise ConfigError(str(unusable)) from None
+        if telemetry is None:
+            telemetry = stack.enter_context(Telemetry.started(SERVICE_NAME, settings.read(TelemetrySettings)))
+        limits = Limits(
+            deadline_s=config.deadline_s,
+            longest_deadline_s=config.longest_deadline_s,
+            largest_body=config.largest_body,
+            forwarded=tuple((name.encode(), name) for name in ("authorization", *config.forward_headers)),
+        )
+        door = Door(routes, about.paths, Statuses(contract.registry), limits, telemetry.tracer)
+        listener = stack.enter_context(server.bound(config.listen))
+        port: int = listener.getsockname()[1]
+        await stack.enter_async_context(server.listening(door, listener, grace_s=config.grace_s))
+        log.info("serving", listen=config.listen, port=port, methods=len(contract.methods))
+        try:
+            yield Gateway(port)
+        finally:
+            about.draining = True
+            await asyncio.sleep(config.drain_delay_s)
+
+
+def routes_of(contract: Contract, open_channels: Channels, *, reserved: Container[bytes] = ()) -> Routes[Route]:
+    """Every route of a contract, compiled.
+
+    Raises:
+        ContractUnusable: One of them cannot work; the message names the RPC, or both, and the reason.
+    """
+    routes: Routes[Route] = Routes()
+    shapes = Shapes(contract.registry)
+    for method in contract.methods:
+        rpc = open_channels.rpc(method)
+        for binding in method.bindings:
+            try:
+                template = templates.parse(binding.template)
+                route = _route(method, binding, template, shapes, rpc, reserved)
+            except (ContractUnusable, TemplateError) as error:
+                where = f"{method.full_name} ({binding.verb} {binding.template})"
+                raise ContractUnusable(f"{where}: {error}") from None
+            routes.add(binding.verb, template, method.full_name, route)
+    return routes
+
+
+def _route(
+    method: Method, binding: Binding, template: Template, shapes: Shapes, rpc: Rpc, reserved: Container[bytes]
+) -> Route:
+    if template.shape.encode() in reserved:
+        raise ContractUnusable("the gateway answers this path itself")
+    if method.kind != "unary":
+        raise ContractUnusable("only unary methods have routes so far")
+    rest = method.rest
+    if not 200 <= rest.success_status <= 299:
+        raise ContractUnusable(f"{rest.success_status} is not the status of a success")
+    reads = method.reads or binding.verb in ("GET", "HEAD")
+    return Route(
+        method=method.full_name,
+        template=template.text,
+        request=Request(method, binding, template, shapes),
+        response=Response(method, binding, shapes.registry),
+        rpc=rpc,
+        success_status=rest.success_status,
+        cache_control=(rest.cache_control or ("no-cache" if reads else "no-store")).encode(),
+        reads=reads,
+    )

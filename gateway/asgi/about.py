@@ -1,0 +1,70 @@
+"""What the gateway says of itself: `/healthz`, `/readyz` and `/health`."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from gateway.asgi.door import Own, Reply
+from gateway.upstream.health import Checks, State
+
+_HEADERS = (
+    (b"content-type", b"application/json"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+)
+
+
+class About:
+    """Answers probes."""
+
+    def __init__(self, checks: Checks, components: Sequence[str], version: str) -> None:
+        """`components` are health names that servers may know, such as `database`."""
+        self._checks = checks
+        self._components = components
+        self._version = version
+        self.draining = False
+
+    @property
+    def paths(self) -> Mapping[bytes, Own]:
+        """Where the answers are."""
+        return {b"/healthz": self.alive, b"/readyz": self.ready, b"/health": self.health}
+
+    async def alive(self) -> Reply:
+        """The process is up; nothing else is looked at."""
+        return _reply(well=True, content={"status": State.OK.value})
+
+    async def ready(self) -> Reply:
+        """Requests can be answered: every server is ready, and the gateway is not on its way out."""
+        services = await self._checks.services()
+        well = _all_ok(services) and not self.draining
+        return _reply(well=well, content={"status": _status(well=well), "services": _values(services)})
+
+    async def health(self) -> Reply:
+        """Everything at a glance, for people and dashboards."""
+        services = await self._checks.services()
+        components = await self._checks.components(self._components)
+        well = _all_ok(services) and State.UNAVAILABLE not in components.values()
+        return _reply(
+            well=well,
+            content={
+                "status": _status(well=well),
+                "version": self._version,
+                **_values(components),
+                "services": _values(services),
+            },
+        )
+
+
+def _all_ok(states: Mapping[str, State]) -> bool:
+    return all(state is State.OK for state in states.values())
+
+
+def _status(*, well: bool) -> str:
+    return str((State.OK if well else State.UNAVAILABLE).value)
+
+
+def _values(states: Mapping[str, State]) -> dict[str, str]:
+    return {name: state.value for name, state in states.items()}
+
+
+def _reply(*, well: bool, content: Mapping[str, object]) -> Reply:
+    return Reply(200 if well else 503, _HEADERS, json.dumps(content).encode(), own=True)

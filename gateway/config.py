@@ -1,0 +1,62 @@
+"""What the gateway is told from outside: `GATEWAY_*` in the environment, and the few flags of the command line."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from chassis.config import Settings
+from gateway.asgi.headers import forwardable
+from gateway.upstream.channels import Upstream
+
+
+def _listed(value: Any) -> Any:
+    """A list may be written with commas."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _upstreams(value: Any) -> Any:
+    return tuple(_upstream(part) if isinstance(part, str) else part for part in _listed(value))
+
+
+def _upstream(text: str) -> Upstream:
+    name, equals, address = text.partition("=")
+    if not (name and equals and address):
+        raise ValueError(f"expected NAME=HOST:PORT, not {text}")
+    return Upstream(name, address)
+
+
+def _header_names(value: Any) -> Any:
+    names = tuple(name.lower() for name in _listed(value))
+    for name in names:
+        if not forwardable(name):
+            raise ValueError(f"the header {name} is never forwarded")
+    return names
+
+
+class GatewayConfig(Settings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_")
+
+    descriptors: Path
+    """A FileDescriptorSet: `protoc --include_imports --descriptor_set_out`, or `buf build -o`."""
+    upstreams: Annotated[tuple[Upstream, ...], NoDecode, BeforeValidator(_upstreams)] = Field(min_length=1)
+    """NAME=HOST:PORT, separated by commas: a service or a package, and who answers for it. The longest name wins."""
+    listen: str = "127.0.0.1:8080"
+    """host:port; port 0 takes any that is free."""
+    deadline_s: float = Field(default=15, gt=0)
+    """How long an answer may take when the client does not say (`Grpc-Timeout`)."""
+    longest_deadline_s: float = Field(default=60, gt=0)
+    """The most that a client may say."""
+    largest_body: int = Field(default=4 * 1024 * 1024, gt=0)
+    """In bytes."""
+    forward_headers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_header_names)] = ()
+    """Headers that servers get as metadata besides `authorization`."""
+    health_components: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = ("database", "redis")
+    """What `/health` asks the servers about; what none of them knows is `not_configured`."""
+    drain_delay_s: float = Field(default=0, ge=0)
+    """How long to go on answering after `/readyz` is withdrawn, for load balancers to notice."""
+    grace_s: float = Field(default=10, gt=0)
+    """How long requests that were accepted may take to end."""

@@ -1,0 +1,165 @@
+"""An answer of one route: the bytes of a message become JSON, an entity tag and a location.
+
+ProtoJSON in lowerCamelCase with default-valued fields present, of the whole message or of the field that
+`response_body` names. What cannot work is refused when the gateway starts.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+from urllib.parse import quote
+
+from protobuf import (
+    DescField,
+    DescFieldValueMessage,
+    DescFieldValueScalar,
+    DescMessage,
+    Registry,
+    ScalarType,
+    message_to_json_value,
+)
+
+from gateway.descriptors import Binding, ContractUnusable, Method
+from gateway.errors import Refusal, refused
+
+_FIELD = re.compile(r"\{([^{}]*)\}")
+_ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
+_TAG_CHARACTERS = re.compile(r"[\x21\x23-\x7e]+")
+_UNPRINTABLE = (ScalarType.BYTES, ScalarType.DOUBLE, ScalarType.FLOAT)
+
+_Get = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is written of an RPC's answer."""
+
+    body: bytes
+    etag: str | None
+    location: str | None
+
+
+class Response:
+    """How answers of one route are written."""
+
+    def __init__(self, method: Method, binding: Binding, registry: Registry) -> None:
+        """Compile the route.
+
+        Raises:
+            ContractUnusable: The route or its options name a field that is not there or cannot be used so.
+        """
+        self._type: Any = method.output.type
+        self._registry = registry
+        self._json = self._writer(method.output, binding.response_body)
+        self._written = method.rest.success_status != 204
+        self._etag = _getter(method.output, method.rest.etag) if method.rest.etag else None
+        self._location = _location(method.output, method.rest.location) if method.rest.location else None
+
+    def decode(self, data: bytes) -> Answer:
+        """The answer in a message's bytes.
+
+        Raises:
+            Refusal: They are not such a message, or it has no JSON.
+        """
+        try:
+            message = self._type.from_binary(data)
+            return Answer(
+                body=self._json(message) if self._written else b"",
+                etag=entity_tag(self._etag(message)) if self._etag is not None else None,
+                location=self._location(message) if self._location is not None else None,
+            )
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
+            raise _unreadable() from error
+
+    def _writer(self, output: DescMessage, name: str) -> Callable[[Any], bytes]:
+        def whole(message: Any) -> bytes:
+            text: str = message.to_json(always_emit_implicit=True, registry=self._registry)
+            return text.encode()
+
+        if not name:
+            return whole
+        field = next((field for field in output.fields if field.name == name), None)
+        if field is None:
+            raise ContractUnusable(f"{output.type_name} has no field '{name}' to be the response body")
+        if isinstance(field.value, DescFieldValueMessage):
+            empty = field.value.message.type
+            get = _get(field)
+
+            def one(message: Any) -> bytes:
+                inner = get(message)
+                return whole(empty() if inner is None else inner)
+
+            return one
+
+        def value(message: Any) -> bytes:
+            tree: Any = message_to_json_value(message, always_emit_implicit=True, registry=self._registry)
+            return json.dumps(tree.get(field.json_name), ensure_ascii=False, separators=(",", ":")).encode()
+
+        return value
+
+
+def entity_tag(value: str) -> str | None:
+    """A field's value as `ETag` writes it, or None if it cannot be one."""
+    if _ENTITY_TAG.fullmatch(value):
+        return value
+    return f'"{value}"' if _TAG_CHARACTERS.fullmatch(value) else None
+
+
+def _unreadable() -> Refusal:
+    return refused(500, "INTERNAL", "ANSWER_UNREADABLE", "the server's answer does not fit the contract")
+
+
+def _get(field: DescField) -> _Get:
+    """One field of a message, None where a message field or the wanted member of a oneof is absent."""
+    if getattr(field.value, "oneof", None) is None:
+        return attrgetter(field.local_name)
+    return lambda message: message[field] if field in message else None  # noqa: SIM401 - a message is no mapping
+
+
+def _getter(message: DescMessage, path: str) -> _Get:
+    """The text of the field at a dotted path; empty where something on the way is absent.
+
+    Raises:
+        ContractUnusable: The path leads nowhere, or to something that has no plain text.
+    """
+    steps: list[_Get] = []
+    current: DescMessage | None = message
+    field: DescField | None = None
+    for name in path.split("."):
+        if current is None:
+            raise ContractUnusable(f"'{path}' goes through a field that is not a message")
+        field = next((field for field in current.fields if field.name == name), None)
+        if field is None:
+            raise ContractUnusable(f"{current.type_name} has no field '{name}'")
+        steps.append(_get(field))
+        current = field.value.message if isinstance(field.value, DescFieldValueMessage) else None
+    if field is None or not isinstance(field.value, DescFieldValueScalar) or field.value.scalar in _UNPRINTABLE:
+        raise ContractUnusable(f"'{path}' is neither a string, an integer nor a bool")
+
+    def get(value: Any) -> str:
+        for step in steps:
+            value = step(value)
+            if value is None:
+                return ""
+        return str(value)
+
+    return get
+
+
+def _location(output: DescMessage, template: str) -> Callable[[Any], str]:
+    parts: list[str | _Get] = []
+    at = 0
+    for found in _FIELD.finditer(template):
+        parts += [template[at : found.start()], _getter(output, found[1])]
+        at = found.end()
+    parts.append(template[at:])
+    if any(isinstance(part, str) and ("{" in part or "}" in part) for part in parts):
+        raise ContractUnusable(f"the location '{template}' has a brace without its other half")
+
+    def location(message: Any) -> str:
+        return "".join(part if isinstance(part, str) else quote(part(message), safe="") for part in parts)
+
+    return location
