@@ -1,0 +1,129 @@
+# Needs make and Python 3.11 or newer; everything else comes from pip, by the hashes in the lock files.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+SHELL := /bin/sh
+
+PYTHON ?= python3
+VENV := .venv
+# protoc and buf find their plugins, and the tools each other.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+STANDALONE := $(VENV)/standalone.stamp
+DEV := $(VENV)/dev.stamp
+PIP := python -m pip --disable-pip-version-check --quiet
+
+##@ Every day
+
+.PHONY: run
+run: $(STANDALONE) ## Start everything on this machine; Ctrl-C stops it
+	@exec python -m standalone
+
+.PHONY: dev
+dev: $(DEV) ## The same, restarted when a source file is saved
+	@exec python -m standalone --reload
+
+.PHONY: test
+test: $(DEV) ## All tests that need nothing but pip, and the coverage gate
+	@coverage erase
+	coverage run -m pytest -q -m "not engines"
+	@coverage combine --quiet
+	coverage report
+
+.PHONY: test-engines
+test-engines: $(DEV) ## Tests that need an engine beyond pip
+	@pytest -q -m engines; code=$$?; \
+	if [ $$code -eq 5 ]; then echo "test-engines: no test needs an engine yet"; else exit $$code; fi
+
+.PHONY: check
+check: proto-check lint types licences audit test ## What CI runs, in the same order
+
+##@ Parts of the check
+
+.PHONY: lint
+lint: $(DEV) ## Style, import rules, Dockerfile, compose file
+	ruff check .
+	ruff format --check .
+	lint-imports
+	hadolint Dockerfile
+	check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+.PHONY: types
+types: $(DEV) ## mypy, strict
+	mypy . .ci/*.py
+
+.PHONY: licences
+licences: $(DEV) ## Fail when production would install a licence that is not on the list
+	@python .ci/licences.py requirements.lock
+
+.PHONY: audit
+audit: $(DEV) ## Fail on known vulnerabilities in what production installs
+	@python .ci/audit.py requirements.lock
+
+##@ When the contract changes
+
+.PHONY: proto
+proto: $(DEV) ## Regenerate bindings and descriptors
+	python protos/generate.py
+
+.PHONY: proto-check
+proto-check: $(DEV) ## Fail if regeneration changes anything, or if the contract is badly styled or breaks its callers
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && cp -R protos "$$fresh" && \
+	python "$$fresh/protos/generate.py" && \
+	if ! diff -rq -x __pycache__ protos "$$fresh/protos"; then \
+		echo "proto-check: what is generated is not what the .proto files say: run make proto" >&2; exit 1; fi
+	buf lint protos/descriptors.binpb --path tandem
+	buf format -d --exit-code protos
+	@.ci/breaking
+
+##@ The database
+
+.PHONY: migrate
+migrate: $(STANDALONE) ## Bring the databases of IDENTITY_DATABASE_URL and WORK_DATABASE_URL to the newest revision
+	@python -m migrations
+
+##@ Now and then
+
+.PHONY: bench
+bench: $(DEV) ## Requests per second and CPU per request, against a system of its own
+	@python tests/bench.py
+
+.PHONY: lock
+lock: $(DEV) ## Resolve the dependencies anew
+	$(COMPILE) --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra standalone --extra build --output-file requirements-standalone.lock pyproject.toml
+	$(COMPILE) --all-extras --output-file requirements-dev.lock pyproject.toml
+
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+.PHONY: clean
+clean: ## Remove caches and the environment; what `make run` keeps in .tandem stays
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
+	/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+# -- the environment; made again when a lock changes
+
+$(VENV)/created.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Tandem needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1): make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; \
+		exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) cannot make environments (Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@touch $@
+
+$(STANDALONE): requirements-standalone.lock pyproject.toml $(VENV)/created.stamp
+	@echo "installing what $< lists into $(VENV)"
+	@$(PIP) install --require-hashes -r requirements-standalone.lock
+	@$(PIP) install --no-build-isolation --no-deps -e .
+	@touch $@
+
+$(DEV): requirements-dev.lock pyproject.toml $(VENV)/created.stamp
+	@echo "installing what $< lists into $(VENV)"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-build-isolation --no-deps -e .
+	@touch $@ $(STANDALONE)
