@@ -102,6 +102,7 @@ class Database:
         """The database, closed when the block is left. Connects when it is first used."""
         engine = create_async_engine(
             settings.database_url.get_secret_value(),
+            execution_options={"preserve_rowcount": True},  # else INSERTs have none
             hide_parameters=True,  # they hold what people wrote; errors end up in logs
             pool_size=settings.database_pool_size,
             max_overflow=0,
@@ -232,12 +233,9 @@ def _summary(statement: Any, sql: str) -> str:
     """`SELECT tasks`: what a statement does, and to which table."""
     match statement:
         case Select():
-            target = next((source for source in statement.get_final_froms() if isinstance(source, Table)), None)
+            operation, sources = "SELECT", statement.get_final_froms()
         case Insert() | Update() | Delete():
-            target = statement.table if isinstance(statement.table, Table) else None
+            operation, sources = type(statement).__name__.upper(), [statement.table]
         case _:
-            target = None
-    operation = sql.split(maxsplit=1)[0].upper()
-    if isinstance(statement, Select):
-        operation = "SELECT"  # it may be spelled WITH
-    return f"{operation} {target.name}" if target is not None else operation
+            operation, sources = sql.split(maxsplit=1)[0].upper(), []
+    return " ".join([operation, *(source.name for source in sources if isinstance(source, Table))])

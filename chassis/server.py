@@ -134,7 +134,7 @@ def _handlers(service: Service, interceptors: tuple[Interceptor, ...]) -> grpc.G
 
 def _handler(
     method: Method, behaviour: Callable[..., Any], interceptors: tuple[Interceptor, ...]
-) -> grpc.RpcMethodHandler[Any, Any]:
+) -> "grpc.RpcMethodHandler[Any, Any]":
     """Requests arrive as bytes: they are parsed once it is known who sent them."""
 
     async def unary(call: Call) -> Message | None:

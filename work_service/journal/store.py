@@ -10,7 +10,7 @@ from work_service.journal.domain import Activity
 from work_service.tables import activities, outbox
 
 _ACTIVITY = insert(activities).values(
-    id=bindparam("id"),
+    id=bindparam("activity_id"),
     project_id=bindparam("project_id"),
     task_id=bindparam("task_id"),
     actor_id=bindparam("actor_id"),
@@ -21,7 +21,7 @@ _ACTIVITY = insert(activities).values(
 )
 _RECORD = (
     insert(outbox)
-    .values(activity_id=bindparam("id"), project_id=bindparam("project_id"), create_time=bindparam("at"))
+    .values(activity_id=bindparam("activity_id"), project_id=bindparam("project_id"), create_time=bindparam("at"))
     .add_cte(_ACTIVITY.cte("activity"))
 )
 
@@ -30,7 +30,7 @@ async def record(tx: Transaction, activity: Activity) -> None:
     """Keep one activity, and one outbox row that announces it. One round trip."""
     await tx.execute(
         _RECORD,
-        id=new_id(),
+        activity_id=new_id(),
         project_id=activity.project_id,
         task_id=activity.task_id,
         actor_id=activity.actor.user_id,

@@ -1,0 +1,123 @@
+"""The whole system in one process: the real composition roots, on free ports and databases of their own."""
+
+import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import httpx
+
+import gateway.app
+import identity_service.app
+import work_service.app
+from gateway.config import GatewayConfig
+from identity_service.config import IdentitySettings
+from tests.support.clock import TestClock
+from tests.support.databases import Databases
+from tests.support.doors import Door, GrpcDoor, RestDoor
+from tests.support.recording import Recording, recording
+from work_service.config import WorkSettings
+
+DESCRIPTORS = Path(__file__).parents[2] / "protos" / "descriptors.binpb"
+ISSUER = "http://tandem.test"
+
+# The least that Argon2 allows: what passwords cost is tested where it is the question.
+CHEAP_PASSWORDS: dict[str, Any] = {"argon2_memory_kib": 8, "argon2_passes": 1}
+
+
+@dataclass
+class Stack:
+    """A running system and what tests may know of it."""
+
+    clock: TestClock
+    identity_url: str
+    work_url: str
+    identity_address: str
+    work_address: str
+    gateway_address: str
+    identity: Recording
+    work: Recording
+    gateway: Recording
+    doors: dict[str, Door]
+
+    def clear(self) -> None:
+        for recorded in (self.identity, self.work, self.gateway):
+            recorded.clear()
+
+
+def new_secret() -> str:
+    return urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
+@asynccontextmanager
+async def running_stack(databases: Databases, **work_settings: Any) -> AsyncIterator[Stack]:
+    clock = TestClock()
+    identity_url, work_url = databases.clone("identity"), databases.clone("work")
+    async with AsyncExitStack() as stack:
+        identity_recording = stack.enter_context(recording("identity"))
+        work_recording = stack.enter_context(recording("work"))
+        gateway_recording = stack.enter_context(recording("gateway"))
+        identity = await stack.enter_async_context(
+            identity_service.app.running(
+                IdentitySettings(
+                    listen="127.0.0.1:0",
+                    database_url=identity_url,
+                    secret_key=new_secret(),
+                    issuer=ISSUER,
+                    grace_s=5,
+                    **CHEAP_PASSWORDS,
+                ),
+                clock=clock,
+                telemetry=identity_recording.telemetry,
+            )
+        )
+        identity_address = f"127.0.0.1:{identity.port}"
+        work = await stack.enter_async_context(
+            work_service.app.running(
+                WorkSettings(
+                    listen="127.0.0.1:0",
+                    database_url=work_url,
+                    secret_key=new_secret(),
+                    identity_address=identity_address,
+                    token_issuer=ISSUER,
+                    grace_s=5,
+                    **work_settings,
+                ),
+                clock=clock,
+                telemetry=work_recording.telemetry,
+            )
+        )
+        work_address = f"127.0.0.1:{work.port}"
+        door = await stack.enter_async_context(
+            gateway.app.running(
+                GatewayConfig(
+                    listen="127.0.0.1:0",
+                    descriptors=DESCRIPTORS,
+                    upstreams=f"tandem.identity.v1={identity_address},tandem.work.v1={work_address}",
+                ),
+                telemetry=gateway_recording.telemetry,
+            )
+        )
+        gateway_address = f"127.0.0.1:{door.port}"
+        client = await stack.enter_async_context(httpx.AsyncClient(base_url=f"http://{gateway_address}", timeout=30))
+        channels = {
+            "tandem.identity.v1": await stack.enter_async_context(grpc.aio.insecure_channel(identity_address)),
+            "tandem.work.v1": await stack.enter_async_context(grpc.aio.insecure_channel(work_address)),
+        }
+        yield Stack(
+            clock=clock,
+            identity_url=identity_url,
+            work_url=work_url,
+            identity_address=identity_address,
+            work_address=work_address,
+            gateway_address=gateway_address,
+            identity=identity_recording,
+            work=work_recording,
+            gateway=gateway_recording,
+            doors={"grpc": GrpcDoor(channels), "rest": RestDoor(client)},
+        )
