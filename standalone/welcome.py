@@ -31,15 +31,15 @@ def commands(gateway: Address) -> str:
     return f"""
 API=http://{gateway}
 JSON='Content-Type: application/json'
-curl -sS $API/api/v1/auth/register -H "$JSON" -d '{{
+curl -sS -w '\\n' $API/api/v1/auth/register -H "$JSON" -d '{{
   "email": "ada@example.com", "password": "correct horse battery", "full_name": "Ada Lovelace"}}'
 TOKEN=$(curl -sS $API/api/v1/auth/login -H "$JSON" -d '{{
   "email": "ada@example.com", "password": "correct horse battery"}}' |
   python3 -c 'import json, sys; print(json.load(sys.stdin)["accessToken"])')
-curl -sS $API/api/v1/projects -H "$JSON" -H "Authorization: Bearer $TOKEN" -d '{{
+curl -sS -w '\\n' $API/api/v1/projects -H "$JSON" -H "Authorization: Bearer $TOKEN" -d '{{
   "title": "Website", "slug": "web"}}'
-curl -sS $API/api/v1/projects/web/tasks -H "$JSON" -H "Authorization: Bearer $TOKEN" -d '{{
+curl -sS -w '\\n' $API/api/v1/projects/web/tasks -H "$JSON" -H "Authorization: Bearer $TOKEN" -d '{{
   "title": "Write the first page"}}'
-curl -sS $API/api/v1/projects/web/tasks/1:transition -H "$JSON" -H "Authorization: Bearer $TOKEN" -d '{{
+curl -sS -w '\\n' $API/api/v1/projects/web/tasks/1:transition -H "$JSON" -H "Authorization: Bearer $TOKEN" -d '{{
   "status": "IN_PROGRESS"}}'
 """.strip()
