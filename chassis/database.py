@@ -17,6 +17,7 @@ from sqlalchemy import Executable, Insert, Row, Select, Table, Update, event, ma
 from sqlalchemy import exc as sqlalchemy_errors
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.dml import Delete
+from sqlalchemy.sql.util import find_tables
 
 from chassis.config import Settings
 from chassis.errors import Aborted, DomainError, Unavailable
@@ -76,15 +77,18 @@ class Transaction:
 
     async def find_one(self, statement: Executable, /, **parameters: Any) -> Row[Any] | None:
         """The first row, or None."""
-        return (await self._connection.execute(statement, parameters)).first()
+        with outcomes():
+            return (await self._connection.execute(statement, parameters)).first()
 
     async def fetch_all(self, statement: Executable, /, **parameters: Any) -> Sequence[Row[Any]]:
         """Every row."""
-        return (await self._connection.execute(statement, parameters)).all()
+        with outcomes():
+            return (await self._connection.execute(statement, parameters)).all()
 
     async def execute(self, statement: Executable, /, **parameters: Any) -> int:
         """How many rows were changed."""
-        count: int = (await self._connection.execute(statement, parameters)).rowcount
+        with outcomes():
+            count: int = (await self._connection.execute(statement, parameters)).rowcount
         return count
 
 
@@ -230,12 +234,13 @@ def _trace(engine: AsyncEngine, telemetry: Telemetry) -> None:
 
 
 def _summary(statement: Any, sql: str) -> str:
-    """`SELECT tasks`: what a statement does, and to which table."""
+    """`SELECT tasks projects`: what a statement does, and with which tables."""
     match statement:
         case Select():
-            operation, sources = "SELECT", statement.get_final_froms()
+            operation, sources = "SELECT", list(statement.get_final_froms())
         case Insert() | Update() | Delete():
             operation, sources = type(statement).__name__.upper(), [statement.table]
         case _:
             operation, sources = sql.split(maxsplit=1)[0].upper(), []
-    return " ".join([operation, *(source.name for source in sources if isinstance(source, Table))])
+    tables = (table for source in sources for table in find_tables(source))
+    return " ".join(dict.fromkeys([operation, *(table.name for table in tables if isinstance(table, Table))]))

@@ -12,16 +12,6 @@ from tests.support.stack import Stack
 from work_service.tables import activities, outbox, tasks
 
 
-@pytest.fixture
-async def project(ada: Person) -> dict[str, Any]:
-    return await ada.call("CreateProject", project={"title": "Apollo"})
-
-
-@pytest.fixture
-async def task(ada: Person, project: dict[str, Any]) -> dict[str, Any]:
-    return await ada.call("CreateTask", project=project["id"], task={"title": "Land on the moon"})
-
-
 async def test_registering_answers_with_the_callers_own_words(door: Door) -> None:
     words = {"email": f"grace.{door.name}@example.com", "fullName": "Grace", "username": f"grace-{door.name}"}
     assert await door.call("Register", password=PASSWORD, **words) == words
@@ -131,9 +121,7 @@ async def test_tasks_are_listed_in_order_a_page_at_a_time(ada: Person, project: 
     first = await ada.call("ListTasks", project=project["slug"], pageSize=2)
     assert [task["title"] for task in first["tasks"]] == ["a", "b"]
     await ada.call("CreateTask", project=project["id"], task={"title": "f"})
-    second = await ada.call(
-        "ListTasks", project=project["slug"], pageSize=3, pageToken=first["nextPageToken"]
-    )
+    second = await ada.call("ListTasks", project=project["slug"], pageSize=3, pageToken=first["nextPageToken"])
     assert [task["title"] for task in second["tasks"]] == ["c", "d", "e"]
     third = await ada.call("ListTasks", project=project["slug"], pageToken=second["nextPageToken"])
     assert [task["title"] for task in third["tasks"]] == ["f"]

@@ -27,11 +27,11 @@ class Recording:
 
     @property
     def statements(self) -> list[str]:
-        """Every SQL statement since the last `clear`, but BEGIN and COMMIT."""
+        """The summary of every SQL statement since the last `clear`, but BEGIN, COMMIT and the health probe."""
         return [
-            str(span.attributes["db.query.text"])
+            span.name
             for span in self.spans
-            if span.attributes and "db.query.text" in span.attributes and span.name != "SELECT 1"
+            if span.attributes and span.attributes.get("db.query.text", "SELECT 1") != "SELECT 1"
         ]
 
     def clear(self) -> None:
