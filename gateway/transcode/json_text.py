@@ -52,9 +52,9 @@ def _too_deep() -> Violation:
 
 
 def _deeper(value: Json, levels: int) -> bool:
-    layer = [value]
+    layer = [value] if isinstance(value, dict | list) else []
     while layer:
-        if levels < 0:
+        if levels == 0:
             return True
         levels -= 1
         layer = [

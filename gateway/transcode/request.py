@@ -112,7 +112,7 @@ class Request:
             self._add_query(tree, pairs)
         try:
             checked(self._shape, tree)
-            return bytes(self._shapes.message(self._shape, tree).to_binary())
+            return self._shapes.encoded(self._shape, tree)
         except Violation as violation:
             raise self._as_sent(violation, pairs) from None
 

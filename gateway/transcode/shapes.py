@@ -7,7 +7,6 @@ refused a tree, to find the field to blame: the codec's own errors do not say wh
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from protobuf import DescField, DescMessage, Registry, message_from_json_value
 
@@ -82,14 +81,14 @@ class Shapes:
             null_is_a_value=isinstance(element, DescMessage) and element.type_name == fields.ANY_VALUE,
         )
 
-    def message(self, shape: Shape, tree: Json) -> Any:
-        """The message that a tree spells, which `checked` has seen.
+    def encoded(self, shape: Shape, tree: Json) -> bytes:
+        """The message that a tree spells, which `checked` has seen, as bytes.
 
         Raises:
             Violation: A value does not fit its field.
         """
         try:
-            return message_from_json_value(shape.message.type, tree, registry=self.registry)
+            return bytes(message_from_json_value(shape.message.type, tree, registry=self.registry).to_binary())
         except REFUSED:
             violation = next(self._faults(shape, tree, ""), None)
             raise violation or Violation("", f"the request does not fit {shape.message.type_name}") from None
@@ -136,7 +135,7 @@ class Shapes:
         if alone is None:
             return
         try:
-            message_from_json_value(shape.message.type, {slot.key: alone}, registry=self.registry)
+            message_from_json_value(shape.message.type, {slot.key: alone}, registry=self.registry).to_binary()
         except UnicodeEncodeError:
             yield Violation(where, "not Unicode: a surrogate without its other half")
         except REFUSED:

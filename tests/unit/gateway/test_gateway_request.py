@@ -1,0 +1,347 @@
+"""Path, query, body and condition become one message. What comes out is judged by google.protobuf."""
+
+import json
+from typing import Any
+
+import pytest
+from google.protobuf import json_format
+
+from gateway.errors import Violation
+from gateway.transcode.request import Request
+from gateway.transcode.shapes import Shapes
+from tests.unit.gateway import toy
+
+SHAPES = Shapes(toy.library().registry)
+
+CREATE = ("CreateBook", "POST /v1/shelves/{book.shelf}/books")
+GET = ("GetBook", "GET /v1/shelves/{shelf}/books/{book}")
+LIST = ("ListBooks", "GET /v1/shelves/{shelf}/books")
+LEND = ("LendBook", "POST /v1/shelves/{shelf}/books/{book}:lend")
+ECHO = ("Echo", "POST /v1/echo")
+ECHO_QUERY = ("Echo", "GET /v1/echo")
+ECHO_PATH = ("Echo", "GET /v1/echo/{int32_value}/{kind}/{nested.name}")
+ECHO_NESTED = ("Echo", "PUT /v1/echo/nested/{text}")
+ECHO_NAMES = ("Echo", "PUT /v1/echo/names/{nested.my_number}")
+ECHO_NUMBER = ("Echo", "PATCH /v1/echo/{nested.my_number}")
+ECHO_CHOICE = ("Echo", "PATCH /v1/echo/one/{choice_text}")
+
+Route = tuple[str, str]
+
+
+def request(route: Route) -> Request:
+    method, binding, template = toy.binding(*route)
+    return Request(method, binding, template, SHAPES)
+
+
+def understood(route: Route, data: bytes) -> Any:
+    """What a server reads, as json_format tells it."""
+    message = toy.google_type(toy.method(route[0]).input.name).FromString(data)
+    return json_format.MessageToDict(message, descriptor_pool=toy.pool())
+
+
+@pytest.mark.parametrize(
+    ("route", "values", "query", "body", "message"),
+    [
+        pytest.param(GET, ["a/b", "é"], "", "", {"shelf": "a/b", "book": "é"}, id="path"),
+        pytest.param(
+            LIST, ["s"], "page_size=5&pageToken=x", "", {"shelf": "s", "pageSize": 5, "pageToken": "x"}, id="query"
+        ),
+        pytest.param(LIST, ["s"], "shelf=s", "", {"shelf": "s"}, id="the path's own value again"),
+        pytest.param(LIST, ["s"], "&page_token=a+b%20c%2B%26&", "", {"shelf": "s", "pageToken": "a b c+&"}, id="plus"),
+        pytest.param(LIST, ["s"], "page_token=", "", {"shelf": "s"}, id="empty text"),
+        pytest.param(CREATE, ["s"], "", '{"title":"T"}', {"book": {"shelf": "s", "title": "T"}}, id="body field"),
+        pytest.param(CREATE, ["s"], "", "null", {"book": {"shelf": "s"}}, id="body field of null"),
+        pytest.param(CREATE, ["s"], "", "", {"book": {"shelf": "s"}}, id="no body"),
+        pytest.param(CREATE, ["s"], "", '{"shelf":"s"}', {"book": {"shelf": "s"}}, id="same value in path and body"),
+        pytest.param(CREATE, ["s"], "", '{"shelf":null}', {"book": {"shelf": "s"}}, id="null says nothing"),
+        pytest.param(
+            CREATE,
+            ["s"],
+            "validate_only=true",
+            '{"createTime":"2026-01-31T12:00:00Z","etag":"e"}',
+            {"book": {"shelf": "s", "createTime": "2026-01-31T12:00:00Z", "etag": "e"}, "validateOnly": True},
+            id="query beside the body field",
+        ),
+        pytest.param(
+            LEND, ["s", "b"], "", '{"reader":"r"}', {"shelf": "s", "book": "b", "reader": "r"}, id="whole body"
+        ),
+        pytest.param(LEND, ["s", "b"], "", "", {"shelf": "s", "book": "b"}, id="whole body, empty"),
+        pytest.param(
+            ECHO_PATH,
+            ["-7", "PAPER", "n"],
+            "nested.my_number=3",
+            "",
+            {"int32Value": -7, "kind": "PAPER", "nested": {"name": "n", "myNumber": 3}},
+            id="typed path",
+        ),
+        pytest.param(
+            ECHO_PATH,
+            ["1", "2", "n"],
+            "kind=SCREEN",
+            "",
+            {"int32Value": 1, "kind": "SCREEN", "nested": {"name": "n"}},
+            id="one value in two spellings",
+        ),
+        pytest.param(
+            ECHO_NESTED,
+            ["t"],
+            "maybe=m",
+            '{"my_number":"12"}',
+            {"text": "t", "maybe": "m", "nested": {"myNumber": 12}},
+            id="both spellings in a body",
+        ),
+        pytest.param(
+            ECHO_NAMES, ["1"], "", '["a","b"]', {"nested": {"myNumber": 1}, "names": ["a", "b"]}, id="list for a body"
+        ),
+        pytest.param(
+            ECHO_NUMBER,
+            ["5"],
+            "",
+            '{"nested":{"my_number":5,"name":"n"}}',
+            {"nested": {"myNumber": 5, "name": "n"}},
+            id="path inside the body",
+        ),
+        pytest.param(ECHO_NUMBER, ["5"], "", '{"nested":null}', {"nested": {"myNumber": 5}}, id="path inside of null"),
+        pytest.param(ECHO_CHOICE, ["c"], "", '{"choiceNumber":null}', {"choiceText": "c"}, id="null is no choice"),
+    ],
+)
+def test_reads(route: Route, values: list[str], query: str, body: str, message: dict[str, Any]) -> None:
+    assert understood(route, request(route).encode(values, query.encode(), body.encode())) == message
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("text=a%00b", {"text": "a\0b"}),
+        ("text=%C3%A9", {"text": "é"}),
+        ("int32Value=-2147483648", {"int32Value": -2147483648}),
+        ("int64_value=9223372036854775807", {"int64Value": "9223372036854775807"}),
+        ("uint32_value=4294967295", {"uint32Value": 4294967295}),
+        ("uint64_value=18446744073709551615", {"uint64Value": "18446744073709551615"}),
+        ("sint32_value=-1", {"sint32Value": -1}),
+        ("fixed64_value=1", {"fixed64Value": "1"}),
+        ("double_value=-1.5e3", {"doubleValue": -1500.0}),
+        ("double_value=NaN", {"doubleValue": "NaN"}),
+        ("float_value=-Infinity", {"floatValue": "-Infinity"}),
+        ("bool_value=true", {"boolValue": True}),
+        ("bytes_value=_-8", {"bytesValue": "/+8="}),
+        ("bytes_value=/%2B8=", {"bytesValue": "/+8="}),
+        ("kind=PAPER", {"kind": "PAPER"}),
+        ("kind=1", {"kind": "PAPER"}),
+        ("kind=17", {"kind": 17}),
+        ("maybe=", {"maybe": ""}),
+        ("maybe", {"maybe": ""}),
+        ("nested.inner.inner.name=x", {"nested": {"inner": {"inner": {"name": "x"}}}}),
+        ("nested.tags=a&nested.tags=b", {"nested": {"tags": ["a", "b"]}}),
+        ("names=b&text=t&names=a", {"names": ["b", "a"], "text": "t"}),
+        ("numbers=1&numbers=2", {"numbers": [1, 2]}),
+        ("kinds=1&kinds=SCREEN", {"kinds": ["PAPER", "SCREEN"]}),
+        ("choice_number=0", {"choiceNumber": 0}),
+        ("time=2026-01-31T12:00:00.5%2B01:00", {"time": "2026-01-31T11:00:00.500Z"}),
+        (
+            "times=2026-01-31T12:00:00Z&times=2026-02-01T00:00:00Z",
+            {"times": ["2026-01-31T12:00:00Z", "2026-02-01T00:00:00Z"]},
+        ),
+        ("duration=1.5s", {"duration": "1.500s"}),
+        ("mask=text,nested.myNumber", {"mask": "text,nested.myNumber"}),
+        ("wrapped_bool=false", {"wrappedBool": False}),
+        ("wrapped_number=7", {"wrappedNumber": "7"}),
+        ("wrapped_text=", {"wrappedText": ""}),
+        ("otherName=1", {"otherName": 1}),
+        ("renamed=1", {"otherName": 1}),
+    ],
+)
+def test_reads_a_query(query: str, message: dict[str, Any]) -> None:
+    assert understood(ECHO_QUERY, request(ECHO_QUERY).encode([], query.encode())) == message
+
+
+@pytest.mark.parametrize(
+    ("route", "values", "query", "field", "complaint"),
+    [
+        (LIST, ["s"], "nothing=1", "nothing", "not a query parameter of this method"),
+        (LIST, ["s"], "shelf=t", "shelf", "the path says otherwise"),
+        (LIST, ["s"], "page_size=1&page_size=1", "page_size", "given more than once"),
+        (LIST, ["s"], "page_size=1&pageSize=1", "pageSize", "given more than once"),
+        (LIST, ["s"], "page_size=", "page_size", "expected a 32-bit integer"),
+        (LIST, ["s"], "page_size=x", "page_size", "expected a 32-bit integer"),
+        (LIST, ["s"], "pageSize=2147483648", "pageSize", "expected a 32-bit integer"),
+        (LIST, ["s"], "page_size=2147483648", "page_size", "expected a 32-bit integer"),
+        (LIST, ["s"], "page_size=1_000", "page_size", "expected a 32-bit integer"),
+        (LIST, ["s"], "page_size=%2B1", "page_size", "expected a 32-bit integer"),
+        (LIST, ["s"], "page_size=1.0", "page_size", "expected a 32-bit integer"),
+        (LIST, ["s"], "page_size=%D9%A1", "page_size", "expected a 32-bit integer"),
+        (LIST, ["s"], "page_token=%zz", "", "the query is not percent-encoded UTF-8"),
+        (LIST, ["s"], "page_token=%ff", "", "the query is not percent-encoded UTF-8"),
+        (LIST, ["s"], "page_token.x=1", "page_token.x", "'page_token' has no fields"),
+        (LIST, ["s"], "=1", "", "not a query parameter"),
+        (LEND, ["s", "b"], "reader=r", "reader", "all fields of this method are sent in the body"),
+        (CREATE, ["s"], "book.title=t", "book.title", "this field is sent in the body"),
+        (ECHO_QUERY, [], "bool_value=True", "bool_value", "expected true or false"),
+        (ECHO_QUERY, [], "bool_value=1", "bool_value", "expected true or false"),
+        (ECHO_QUERY, [], "bool_value", "bool_value", "expected true or false"),
+        (ECHO_QUERY, [], "wrapped_bool=yes", "wrapped_bool", "expected true or false"),
+        (ECHO_QUERY, [], "kind=HARDBACK", "kind", "expected one of KIND_UNSPECIFIED, PAPER, SCREEN"),
+        (ECHO_QUERY, [], "kind=paper", "kind", "expected one of KIND_UNSPECIFIED, PAPER, SCREEN"),
+        (ECHO_QUERY, [], "kind=99999999999999999999", "kind", "expected one of KIND_UNSPECIFIED, PAPER, SCREEN"),
+        (ECHO_QUERY, [], "numbers=1&numbers=x", "numbers", "expected a 32-bit integer"),
+        (ECHO_QUERY, [], "numbers=1&numbers=9999999999", "numbers[1]", "expected a 32-bit integer"),
+        (ECHO_QUERY, [], "uint32_value=-1", "uint32_value", "expected an unsigned 32-bit integer"),
+        (ECHO_QUERY, [], "double_value=1e400", "double_value", "expected a number"),
+        (ECHO_QUERY, [], "double_value=0x1", "double_value", "expected a number"),
+        (ECHO_QUERY, [], "float_value=1e39", "float_value", "expected a number within the range of a 32-bit float"),
+        (ECHO_QUERY, [], "bytes_value=!", "bytes_value", "expected base64"),
+        (ECHO_QUERY, [], "time=yesterday", "time", "expected a timestamp such as 2026-01-31T12:00:00Z"),
+        (ECHO_QUERY, [], "time.seconds=1", "time.seconds", "'time' has no fields"),
+        (ECHO_QUERY, [], "duration=1h", "duration", "expected a duration in seconds such as 1.5s"),
+        (ECHO_QUERY, [], "mask=my_field", "mask", "expected field paths in lowerCamelCase"),
+        (ECHO_QUERY, [], "nested=x", "nested", "is a message and cannot be used"),
+        (ECHO_QUERY, [], "nested.nothing=x", "nested.nothing", "library.v1.Nested has no field 'nothing'"),
+        (ECHO_QUERY, [], "counts=x", "counts", "is a map and cannot be used"),
+        (ECHO_QUERY, [], "nests.name=x", "nests.name", "'nests' has no fields"),
+        (ECHO_QUERY, [], "choice_text=a&choice_number=1", "choice_number", "only one member of the oneof 'choice'"),
+        (ECHO_PATH, ["x", "PAPER", "n"], "", "int32_value", "expected a 32-bit integer"),
+        (ECHO_PATH, ["9999999999", "PAPER", "n"], "", "int32_value", "expected a 32-bit integer"),
+        (ECHO_PATH, ["1", "NONE", "n"], "", "kind", "expected one of KIND_UNSPECIFIED, PAPER, SCREEN"),
+        (ECHO_PATH, ["1", "1", "n"], "nested.name=m", "nested.name", "the path says otherwise"),
+    ],
+)
+def test_refuses_a_query_or_a_path(route: Route, values: list[str], query: str, field: str, complaint: str) -> None:
+    with pytest.raises(Violation) as refused:
+        request(route).encode(values, query.encode())
+    assert refused.value.field == field
+    assert complaint in refused.value.description
+
+
+@pytest.mark.parametrize(
+    ("route", "values", "body", "field", "complaint"),
+    [
+        (CREATE, ["s"], '{"title":5}', "book.title", "expected a string"),
+        (CREATE, ["s"], '{"titel":"x"}', "book.titel", "unknown field"),
+        (CREATE, ["s"], '{"title":"a","title":"a"}', "book.title", "given more than once"),
+        (CREATE, ["s"], '{"createTime":null,"create_time":null}', "book.create_time", "given more than once"),
+        (CREATE, ["s"], '{"shelf":"other"}', "book.shelf", "the path says otherwise"),
+        (CREATE, ["s"], '{"title":"\\ud800"}', "book.title", "not Unicode: a surrogate without its other half"),
+        (CREATE, ["s"], '{"\\ud800":"x"}', "book.\ud800", "unknown field"),
+        (CREATE, ["s"], '{"authors":"x"}', "book.authors", "expected a list"),
+        (CREATE, ["s"], '{"authors":["x",5]}', "book.authors[1]", "expected a string"),
+        (CREATE, ["s"], '{"authors":[null]}', "book.authors[0]", "expected a string"),
+        (CREATE, ["s"], '{"pages":1e400}', "book.pages", "a number too large for any field"),
+        (CREATE, ["s"], '{"pages":NaN}', "book.pages", "NaN is not JSON"),
+        (CREATE, ["s"], '{"pages":1.5}', "book.pages", "expected a 32-bit integer"),
+        (CREATE, ["s"], '{"pages":true}', "book.pages", "expected a 32-bit integer"),
+        (CREATE, ["s"], "[]", "book", "expected an object"),
+        (CREATE, ["s"], '"x"', "book", "expected an object"),
+        (CREATE, ["s"], '{"title"', "", "malformed JSON at line 1, column 9"),
+        (CREATE, ["s"], "{}{}", "", "more than one JSON value at line 1, column 3"),
+        (CREATE, ["s"], "{} x", "", "more than one JSON value at line 1, column 4"),
+        (CREATE, ["s"], "{'title':1}", "", "malformed JSON at line 1, column 2"),
+        (CREATE, ["s"], '{"title":"a\nb"}', "", "malformed JSON at line 1, column 12"),
+        (LEND, ["s", "b"], "[]", "", "expected an object"),
+        (LEND, ["s", "b"], "null", "", "expected an object"),
+        (LEND, ["s", "b"], '{"shelf":"t"}', "shelf", "the path says otherwise"),
+        (LEND, ["s", "b"], '{"shelf":5}', "shelf", "the path says otherwise"),
+        (LEND, ["s", "b"], '{"shelf":""}', "shelf", "the path says otherwise"),
+        (ECHO_NUMBER, ["5"], '{"nested":{"myNumber":6}}', "nested.myNumber", "the path says otherwise"),
+        (ECHO_NUMBER, ["5"], '{"nested":[]}', "nested", "expected an object"),
+        (ECHO_NUMBER, ["5"], '{"nested":{"myNumber":5,"my_number":5}}', "nested.my_number", "given more than once"),
+        (ECHO_CHOICE, ["c"], '{"choiceNumber":1}', "choice_text", "only one member of the oneof 'choice'"),
+        (ECHO_NAMES, ["1"], '["a",{"x":1,"x":2}]', "names[1].x", "given more than once"),
+        (ECHO_NAMES, ["1"], '["a",7]', "names[1]", "expected a string"),
+        (ECHO, [], '{"otherName":1,"renamed":1}', "renamed", "otherName and renamed are one field"),
+        (ECHO, [], '{"myNumber":1}', "myNumber", "unknown field"),
+        (ECHO, [], '{"kind":"HARDBACK"}', "kind", "expected one of KIND_UNSPECIFIED, PAPER, SCREEN"),
+        (ECHO, [], '{"boolValue":"true"}', "boolValue", "expected true or false"),
+        (ECHO, [], '{"choiceText":"a","choiceNumber":1}', "choiceNumber", "only one member of the oneof 'choice'"),
+        (ECHO, [], '{"choiceNested":{"name":1}}', "choiceNested.name", "expected a string"),
+        (ECHO, [], '{"nests":[{},{"inner":{"x":1}}]}', "nests[1].inner.x", "unknown field"),
+        (ECHO, [], '{"nests":[{"tags":[5]}]}', "nests[0].tags[0]", "expected a string"),
+        (ECHO, [], '{"nests":[null]}', "nests[0]", "expected an object"),
+        (ECHO, [], '{"counts":{"a":"x"}}', 'counts["a"]', "expected a 32-bit integer"),
+        (ECHO, [], '{"counts":{"a":1,"a":1}}', "counts.a", "given more than once"),
+        (ECHO, [], '{"counts":[]}', "counts", "expected an object"),
+        (ECHO, [], '{"byNumber":{"x":{}}}', 'byNumber["x"]', "expected an object"),
+        (ECHO, [], '{"byNumber":{"1":{"name":1}}}', 'byNumber["1"].name', "expected a string"),
+        (ECHO, [], '{"byNumber":{"1":{"nothing":1}}}', 'byNumber["1"].nothing', "unknown field"),
+        (ECHO, [], '{"struct":{"a":1e999}}', "struct.a", "a number too large for any field"),
+        (ECHO, [], '{"struct":{"a":1,"a":2}}', "struct.a", "given more than once"),
+        (ECHO, [], '{"struct":{"a":"\\ud800"}}', "struct", "not Unicode"),
+        (ECHO, [], '{"value":-Infinity}', "value", "-Infinity is not JSON"),
+        (ECHO, [], '{"any":{"@type":"x/no.Such"}}', "any", 'expected an object with an "@type" that this server knows'),
+        (ECHO, [], '{"mask":"my_field"}', "mask", "expected field paths in lowerCamelCase"),
+        (ECHO, [], '{"text":' + "9" * 5000 + "}", "", "a number too large for any field"),
+        (ECHO, [], '{"value":' + "[" * 100 + "]" * 100 + "}", "", "nested deeper than 100 levels"),
+        (ECHO, [], "[" * 100_000, "", "nested deeper than 100 levels"),
+        (ECHO, [], '{"nested":' + '{"inner":' * 100 + "{}" + "}" * 101, "", "nested deeper than 100 levels"),
+        (ECHO, [], '\ufeff{"text":"x"}', "", "malformed JSON"),
+    ],
+)
+def test_refuses_a_body(route: Route, values: list[str], body: str, field: str, complaint: str) -> None:
+    with pytest.raises(Violation) as refused:
+        request(route).encode(values, b"", body.encode("utf-8", "surrogatepass"))
+    assert refused.value.field == field
+    assert complaint in refused.value.description
+
+
+@pytest.mark.parametrize(
+    "body", [b"\xff", b'{"text":"\xff"}', b'{"text":"\xed\xa0\x80"}', '{"text":"x"}'.encode("utf-16")]
+)
+def test_refuses_a_body_that_is_not_utf_8(body: bytes) -> None:
+    with pytest.raises(Violation, match="the body is not UTF-8"):
+        request(ECHO).encode([], b"", body)
+
+
+def test_reads_ninety_nine_levels() -> None:
+    body = '{"nested":' + '{"inner":' * 97 + "{}" + "}" * 98
+    assert request(ECHO).encode([], b"", body.encode())
+
+
+def test_puts_the_wanted_version_where_the_option_says() -> None:
+    data = request(LEND).encode(["s", "b"], b"", b'{"reader":"r"}', "7")
+    assert understood(LEND, data) == {"shelf": "s", "book": "b", "reader": "r", "etag": "7"}
+
+
+def test_a_body_may_repeat_the_wanted_version_but_not_change_it() -> None:
+    assert request(LEND).encode(["s", "b"], b"", b'{"etag":"7"}', "7")
+    with pytest.raises(Violation) as refused:
+        request(LEND).encode(["s", "b"], b"", b'{"etag":"8"}', "7")
+    assert (refused.value.field, refused.value.description) == ("etag", "the If-Match header says otherwise")
+
+
+def test_remembers_a_bounded_number_of_parameter_names() -> None:
+    echo = request(ECHO_QUERY)
+    for depth in range(1, 20):
+        for name in ("name", "my_number", "myNumber"):
+            echo.encode([], f"nested.{'inner.' * depth}{name}=1".encode())
+    assert len(echo._parameters) <= 1_000
+
+
+def test_takes_a_body_that_another_writer_of_proto_json_wrote() -> None:
+    """Every kind of field at once."""
+    wanted = {
+        "text": "é\U0001f600",
+        "int64Value": "-5",
+        "doubleValue": "Infinity",
+        "bytesValue": "AAE=",
+        "kind": "SCREEN",
+        "maybe": "",
+        "nested": {"inner": {"tags": ["a"]}},
+        "names": ["x", ""],
+        "numbers": [1, -2],
+        "kinds": ["PAPER", 9],
+        "nests": [{}, {"name": "n"}],
+        "counts": {"a_b": 1, "aB": 2},
+        "byNumber": {"-1": {"name": "n"}},
+        "choiceNested": {},
+        "time": "2026-01-31T12:00:00.000001Z",
+        "duration": "-0.500s",
+        "mask": "a,bC.d",
+        "wrappedBool": False,
+        "wrappedNumber": "0",
+        "wrappedText": "",
+        "struct": {"a_b": [1, "x", None, {"aB": True}]},
+        "value": None,
+        "any": {"@type": "type.googleapis.com/library.v1.Nested", "name": "n"},
+        "otherName": 3,
+    }
+    data = request(ECHO).encode([], b"", json.dumps(wanted).encode())
+    assert understood(ECHO, data) == wanted
