@@ -141,7 +141,7 @@ async def test_who_waits_sees_what_the_holder_committed(
         waiting = asyncio.create_task(
             ada.call("TransitionTask", project=project["id"], task=task["id"], status="IN_REVIEW")
         )
-        await waits_for_a_lock(stack.work_url)
+        await wait_for_a_lock(stack.work_url)
         await holder.execute("UPDATE tasks SET status = 'IN_PROGRESS', version = 2 WHERE id = %s", (task["id"],))
     assert (await waiting)["etag"] == "3"
 
@@ -153,7 +153,7 @@ async def test_a_holder_that_dies_frees_the_lock(
     holder = await psycopg.AsyncConnection.connect(plain)
     await holder.execute(_TAKE, (f"{LOCK}/{task['id']}".encode(),))
     waiting = asyncio.create_task(ada.call("TransitionTask", project=project["id"], task=task["id"], status="DONE"))
-    await waits_for_a_lock(stack.work_url)
+    await wait_for_a_lock(stack.work_url)
     await rows(stack.work_url, text(f"SELECT pg_terminate_backend({holder.info.backend_pid})"))
     assert (await waiting)["status"] == "DONE"
     with pytest.raises(psycopg.OperationalError):
@@ -197,9 +197,9 @@ async def test_no_lock_is_left_behind(stack: Stack, ada: Person, project: dict[s
     assert left[0].number == 0
 
 
-async def waits_for_a_lock(url: str) -> None:
-    """Return once somebody waits for an advisory lock."""
+async def wait_for_a_lock(url: str, *, how_many: int = 1) -> None:
+    """Return once so many wait for an advisory lock."""
     waiting = text("SELECT count(*) AS number FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
     async with asyncio.timeout(10):
-        while (await rows(url, waiting))[0].number == 0:
+        while (await rows(url, waiting))[0].number < how_many:
             await asyncio.sleep(0.01)
