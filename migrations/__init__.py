@@ -4,6 +4,7 @@ A migration that has landed is never edited. Changes expand first and contract l
 before it and the one after it run on the same schema.
 """
 
+import hashlib
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -28,6 +29,11 @@ def check(section: Section, url: str | SecretStr) -> None:
         alembic.util.CommandError: It is behind, or it differs.
     """
     command.check(configured(section, url))
+
+
+def queue_key(section: Section) -> int:
+    """The advisory lock that a migrator holds while it works."""
+    return int.from_bytes(hashlib.sha256(f"migrations/{section}".encode()).digest()[:8], "big", signed=True)
 
 
 def configured(section: Section, url: str | SecretStr) -> Config:

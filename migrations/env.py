@@ -1,6 +1,5 @@
 """What Alembic runs for each of its commands: connect, queue, migrate in one transaction."""
 
-import hashlib
 from importlib import import_module
 from typing import cast
 
@@ -9,7 +8,7 @@ from pydantic import SecretStr
 from sqlalchemy import MetaData, NullPool, create_engine, make_url, text
 
 from chassis.config import ConfigError, read
-from migrations import Section
+from migrations import Section, queue_key
 from migrations.settings import MigrationSettings
 
 # A statement that cannot have its lock soon gives up, because everything behind it in the queue waits as well.
@@ -39,14 +38,13 @@ def migrate() -> None:
     """Migrate the database, after whoever else is doing it."""
     url = make_url(the_url().get_secret_value()).set(drivername="postgresql+psycopg")
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
-    key = int.from_bytes(hashlib.sha256(f"migrations/{section}".encode()).digest()[:8], "big", signed=True)
     with engine.connect() as connection:
         context.configure(connection=connection, target_metadata=the_tables(), compare_server_default=True)
         with context.begin_transaction():
             # Our role's defaults are made for requests. For the transaction, so that a pooler is not left with ours.
             connection.execute(text("SELECT set_config('statement_timeout', '0', true)"))
             connection.execute(text("SELECT set_config('lock_timeout', :limit, true)"), {"limit": QUEUE_TIMEOUT})
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": queue_key(section)})
             connection.execute(text("SELECT set_config('lock_timeout', :limit, true)"), {"limit": LOCK_TIMEOUT})
             context.run_migrations()
 
