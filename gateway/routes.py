@@ -91,7 +91,7 @@ class Routes(Generic[T]):
         for verb, _, whole in readings:
             _descend(self._root, whole, 0, verb, None, methods)
         if not methods:
-            raise refused(404, "NOT_FOUND", "ROUTE_NOT_FOUND", "nothing is served at this path")
+            raise _nothing_here()
         raise method_not_allowed(method, methods)
 
     def _readings(self, path: bytes) -> list[tuple[str | None, list[bytes], list[str]]]:
@@ -152,11 +152,17 @@ def _claimed(node: _Node[T], verb: str | None, method: str | None, seen: set[str
     return claims.get(method) or claims.get(ANY_METHOD)
 
 
+def _nothing_here() -> Refusal:
+    return refused(404, "NOT_FOUND", "ROUTE_NOT_FOUND", "nothing is served at this path")
+
+
 def _split(path: bytes) -> list[bytes]:
     """The segments as they came; one slash at the end is forgiven."""
+    if not path.startswith(b"/"):
+        raise _nothing_here()  # `OPTIONS *`
     if _MALFORMED.search(path):
         raise _malformed_path()
-    segments = path.removeprefix(b"/").split(b"/")
+    segments = path[1:].split(b"/")
     if not segments[-1]:
         segments.pop()
     return segments

@@ -1,0 +1,188 @@
+"""A real gRPC server of nobody's, and the real gateway in front of it, over real sockets."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import httpx
+import pytest
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from gateway.app import running
+from gateway.config import GatewayConfig
+from tests.support.recording import Recording, recording
+from tests.unit.gateway import toy
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+@dataclass
+class Library:
+    """The server: books in memory, and an `Act` that does as it is told."""
+
+    books: dict[tuple[str, str], Any] = field(default_factory=dict)
+    calls: list[tuple[str, Any, dict[str, Any]]] = field(default_factory=list)
+    sleeping: asyncio.Event = field(default_factory=asyncio.Event)
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    waking: asyncio.Event = field(default_factory=asyncio.Event)
+    health: Any = None
+
+    async def create_book(self, request: Any, context: Context) -> Any:
+        del context
+        request.book.number = len(self.books) + 1
+        request.book.etag = "1"
+        self.books[request.book.shelf, str(request.book.number)] = request.book
+        return toy.google_type("BookResponse")(book=request.book)
+
+    async def get_book(self, request: Any, context: Context) -> Any:
+        book = self.books.get((request.shelf, request.book))
+        if book is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such book")
+        return toy.google_type("BookResponse")(book=book)
+
+    async def list_books(self, request: Any, context: Context) -> Any:
+        del context
+        books = [book for (shelf, _), book in self.books.items() if shelf == request.shelf]
+        return toy.google_type("ListBooksResponse")(books=books, titles=[book.title for book in books])
+
+    async def lend_book(self, request: Any, context: Context) -> Any:
+        return await self.get_book(request, context)
+
+    async def delete_book(self, request: Any, context: Context) -> Any:
+        del context
+        self.books.pop((request.shelf, request.book), None)
+        return toy.google_type("ActRequest")()  # as empty as Empty
+
+    async def get_file(self, request: Any, context: Context) -> Any:
+        del context
+        return request
+
+    async def echo(self, request: Any, context: Context) -> Any:
+        del context
+        return request
+
+    async def act(self, request: Any, context: Context) -> Any:
+        if request.sleep:
+            self.sleeping.set()
+            try:
+                await self.waking.wait()
+            except asyncio.CancelledError:
+                self.cancelled.set()
+                raise
+        if request.crash:
+            raise RuntimeError("a secret of the server")
+        if request.code:
+            if request.details:
+                context.set_trailing_metadata((("grpc-status-details-bin", request.details),))
+            await context.abort(grpc.StatusCode[request.code], request.message)
+        remaining = context.time_remaining()
+        metadata = {key: str(value) for key, value in context.invocation_metadata() or ()}
+        return toy.google_type("ActResponse")(
+            metadata=metadata, has_deadline=remaining is not None, deadline_s=remaining or 0
+        )
+
+    def handlers(self) -> grpc.GenericRpcHandler:
+        return grpc.method_handlers_generic_handler(
+            "library.v1.Library",
+            {
+                method.name: self._handler(method.name, toy.google_type(method.input.name))
+                for method in toy.library().methods
+            },
+        )
+
+    def _handler(self, name: str, kind: Any) -> Any:
+        snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+        behaviour: Callable[[Any, Context], Awaitable[Any]] = getattr(self, snake)
+
+        async def handle(request: Any, context: Context) -> Any:
+            self.calls.append((name, request, dict(context.invocation_metadata() or ())))
+            return await behaviour(request, context)
+
+        return grpc.unary_unary_rpc_method_handler(
+            handle,
+            request_deserializer=kind.FromString,
+            response_serializer=lambda message: message.SerializeToString(),
+        )
+
+
+@dataclass
+class Running:
+    """A library and the gateway in front of it."""
+
+    library: Library
+    address: str
+    port: int
+    client: httpx.AsyncClient
+    recording: Recording
+
+
+@asynccontextmanager
+async def serving(library: Library, *, listen: str = "127.0.0.1:0") -> AsyncIterator[str]:
+    """The library's server; its address."""
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    server.add_generic_rpc_handlers((library.handlers(),))
+    library.health = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(library.health, server)
+    port = server.add_insecure_port(listen)
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        await server.stop(0)
+
+
+async def set_health(library: Library, **names: bool) -> None:
+    for name, well in names.items():
+        status = health_pb2.HealthCheckResponse.SERVING if well else health_pb2.HealthCheckResponse.NOT_SERVING
+        await library.health.set(name.replace("everything", ""), status)
+
+
+@pytest.fixture(scope="session")
+def descriptors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("library") / "library.binpb"
+    path.write_bytes(toy.library_set())
+    return path
+
+
+@asynccontextmanager
+async def gateway_to(library: Library, address: str, descriptors: Path, **settings: Any) -> AsyncIterator[Running]:
+    """The real gateway on a free port."""
+    config = GatewayConfig(descriptors=descriptors, upstreams=f"library.v1={address}", listen="127.0.0.1:0", **settings)
+    with recording("gateway") as recorded:
+        async with (
+            running(config, telemetry=recorded.telemetry) as gateway,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.port}", timeout=30) as client,
+        ):
+            yield Running(library, address, gateway.port, client, recorded)
+
+
+@pytest.fixture(scope="session")
+async def shared(descriptors: Path) -> AsyncIterator[Running]:
+    library = Library()
+    async with (
+        serving(library) as address,
+        gateway_to(library, address, descriptors, forward_headers="accept-language") as gateway,
+    ):
+        yield gateway
+
+
+@pytest.fixture
+def gateway(shared: Running) -> Running:
+    """The shared gateway, with nothing in the library and nothing recorded."""
+    library = shared.library
+    library.books.clear()
+    library.calls.clear()
+    for event in (library.sleeping, library.cancelled, library.waking):
+        event.clear()
+    shared.recording.clear()
+    return shared
+
+
+@pytest.fixture
+def client(gateway: Running) -> httpx.AsyncClient:
+    return gateway.client

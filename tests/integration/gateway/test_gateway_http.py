@@ -1,0 +1,485 @@
+"""The gateway over a real socket: what HTTP clients see."""
+
+import asyncio
+import json
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from google.protobuf import duration_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+from tests.integration.gateway.conftest import Library, Running, gateway_to, serving, set_health
+
+
+async def raw(gateway: Running, request: bytes) -> tuple[int, dict[str, str], bytes]:
+    """What comes back for bytes that no decent client would send."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    try:
+        writer.write(request)
+        await writer.drain()
+        status = int((await reader.readline()).split()[1])
+        headers = {}
+        while (line := (await reader.readline()).strip()) != b"":
+            name, _, value = line.decode("latin-1").partition(": ")
+            headers[name] = value
+        return status, headers, await reader.readexactly(int(headers.get("content-length", 0)))
+    finally:
+        writer.close()
+
+
+async def get(gateway: Running, path: bytes) -> tuple[int, dict[str, str], bytes]:
+    return await raw(gateway, b"GET " + path + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+
+
+def reason(response: httpx.Response) -> str:
+    return str(response.json()["details"][0]["reason"])
+
+
+def fields(response: httpx.Response) -> list[str]:
+    return [
+        violation["field"]
+        for detail in response.json()["details"]
+        if detail["@type"].endswith("BadRequest")
+        for violation in detail["fieldViolations"]
+    ]
+
+
+async def act(client: httpx.AsyncClient, *, headers: dict[str, str] | None = None, **request: Any) -> httpx.Response:
+    return await client.post("/v1/act", json=request, headers=headers)
+
+
+def details(*messages: Any, code: int = 10, message: str = "told so") -> str:
+    status = status_pb2.Status(code=code, message=message)
+    for detail in messages:
+        status.details.add().Pack(detail)
+    return b64encode(status.SerializeToString()).decode()
+
+
+async def test_a_resource_is_created_with_status_location_and_tag(client: httpx.AsyncClient) -> None:
+    created = await client.post("/v1/shelves/a%2Fb/books", json={"title": "é"})
+    assert created.status_code == 201
+    assert created.headers["location"] == "/v1/shelves/a%2Fb/books/1"
+    assert created.headers["etag"] == '"1"'
+    assert created.headers["cache-control"] == "no-store"
+    assert created.headers["content-type"] == "application/json"
+    assert created.headers["x-content-type-options"] == "nosniff"
+    assert created.json() == {"shelf": "a/b", "number": "1", "title": "é", "authors": [], "etag": "1"}
+    found = await client.get(created.headers["location"])
+    assert (found.status_code, found.json()) == (200, created.json())
+    assert found.headers["cache-control"] == "private, max-age=5"
+
+
+async def test_a_list_has_its_defaults_and_the_default_cache_control(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/shelves/empty/books")
+    assert answer.json() == {"books": [], "titles": [], "nextPageToken": ""}
+    assert answer.headers["cache-control"] == "no-cache"
+
+
+async def test_204_has_no_body(client: httpx.AsyncClient) -> None:
+    answer = await client.delete("/v1/shelves/s/books/1")
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert "content-type" not in answer.headers
+    assert "content-length" not in answer.headers
+
+
+async def test_head_has_the_headers_of_get_and_nothing_else(client: httpx.AsyncClient) -> None:
+    await client.post("/v1/shelves/s/books", json={})
+    full, head = await client.get("/v1/shelves/s/books/1"), await client.head("/v1/shelves/s/books/1")
+    assert head.content == b""
+    assert head.headers["content-length"] == str(len(full.content))
+    assert head.headers["etag"] == full.headers["etag"]
+    missing = await client.head("/v1/nothing")
+    assert (missing.status_code, missing.content) == (404, b"")
+
+
+async def test_options_names_the_methods(client: httpx.AsyncClient) -> None:
+    answer = await client.options("/v1/shelves/s/books")
+    assert (answer.status_code, answer.headers["allow"], answer.content) == (204, "GET, HEAD, OPTIONS, POST", b"")
+    assert (await client.options("/v1/nothing")).status_code == 404
+
+
+async def test_a_method_that_is_not_served_is_405(client: httpx.AsyncClient) -> None:
+    answer = await client.put("/v1/shelves/s/books/1", json={})
+    assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, GET, HEAD, OPTIONS")
+    assert answer.json()["status"] == "UNIMPLEMENTED"
+
+
+async def test_a_custom_method(gateway: Running) -> None:
+    status, _, body = await raw(gateway, b"REPORT /v1/files/a/b HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (status, json.loads(body)) == (200, {"path": "a/b"})
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (b"/v1/files/a/b%2Fc%20d", "a/b%2Fc d"),
+        (b"/v1/files/", ""),
+        (b"/v1/files/a/?", "a"),
+        (b"/v1/archives/1/files/x/y", "archives/1/files/x/y"),
+        (b"/v1/files/%41:b", "A:b"),
+        (b"http://elsewhere/v1/files/absolute", "absolute"),
+        (b"/v1/files/..%2f../a", "..%2f../a"),
+        (b"/v1/files/a/../b", "a/../b"),
+    ],
+)
+async def test_the_path_is_matched_as_it_was_sent(gateway: Running, path: bytes, value: str) -> None:
+    status, _, body = await get(gateway, path)
+    assert (status, json.loads(body)) == (200, {"path": value})
+
+
+@pytest.mark.parametrize("path", [b"/v1/files/%zz", b"/v1/files/%", b"/v1/files/%ff", b"/v1/files/a?x=%zz"])
+async def test_a_path_or_query_that_is_not_well_encoded_is_400(gateway: Running, path: bytes) -> None:
+    status, headers, body = await get(gateway, path)
+    assert (status, json.loads(body)["code"], headers["content-type"]) == (400, 400, "application/json")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [b"nonsense\r\n\r\n", b"GET /v1/files/\xff HTTP/1.1\r\nHost: x\r\n\r\n"],
+)
+async def test_what_is_not_http_is_400_in_the_same_shape(gateway: Running, request_: bytes) -> None:
+    status, headers, body = await raw(gateway, request_)
+    answer = json.loads(body)
+    assert (status, answer["code"], answer["status"]) == (400, 400, "INVALID_ARGUMENT")
+    assert answer["requestId"] == headers["x-request-id"]
+
+
+async def test_the_error_shape(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/nothing", headers={"x-request-id": "r-1"})
+    assert answer.json() == {
+        "code": 404,
+        "message": "nothing is served at this path",
+        "status": "NOT_FOUND",
+        "details": [
+            {
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": "ROUTE_NOT_FOUND",
+                "domain": "gateway.tandem",
+            }
+        ],
+        "requestId": "r-1",
+    }
+    assert answer.headers["x-request-id"] == "r-1"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_a_bad_field_is_named(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/shelves/s/books", json={"title": 5})
+    assert (answer.status_code, fields(answer)) == (400, ["book.title"])
+    answer = await client.get("/v1/shelves/s/books", params={"page_size": "x"})
+    assert (answer.status_code, fields(answer), answer.json()["message"]) == (
+        400,
+        ["page_size"],
+        "page_size: expected a 32-bit integer",
+    )
+
+
+async def test_a_body_where_none_is_taken_is_400(client: httpx.AsyncClient, gateway: Running) -> None:
+    answer = await client.request("GET", "/v1/shelves/s/books", content=b"{}")
+    assert (answer.status_code, reason(answer)) == (400, "BODY_NOT_TAKEN")
+    assert not gateway.library.calls
+    assert (await client.request("DELETE", "/v1/shelves/s/books/1", content=b"")).status_code == 204
+
+
+async def test_the_content_type_may_be_absent_but_not_wrong(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/act", content=b"{}")
+    assert answer.status_code == 200
+    answer = await client.post("/v1/act", content=b"a=b", headers={"content-type": "text/plain"})
+    assert (answer.status_code, reason(answer)) == (415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+async def test_an_answer_in_json_must_be_acceptable(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/shelves/s/books", headers={"accept": "text/html"})
+    assert (answer.status_code, reason(answer)) == (406, "NOT_ACCEPTABLE")
+
+
+async def test_a_whole_body_may_be_empty(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/v1/act")).status_code == 200
+
+
+async def chunks(*parts: bytes) -> Any:
+    for part in parts:
+        yield part
+
+
+async def test_a_body_may_come_in_chunks(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/echo", content=chunks(b'{"te', b'xt":"', b'x"}'))
+    assert answer.json()["text"] == "x"
+
+
+async def test_too_large_a_body_is_413_before_it_is_sent(gateway: Running, client: httpx.AsyncClient) -> None:
+    request = b"POST /v1/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4194305\r\n\r\n"
+    status, _, body = await raw(gateway, request)  # and not a byte of it
+    assert (status, json.loads(body)["details"][0]["reason"]) == (413, "BODY_TOO_LARGE")
+    answer = await client.post("/v1/echo", content=chunks(*[b" " * 65536] * 65))
+    assert (answer.status_code, reason(answer)) == (413, "BODY_TOO_LARGE")
+    assert not gateway.library.calls
+
+
+async def test_the_largest_body_passes_both_ways(gateway: Running, descriptors: Path) -> None:
+    body = {"text": "x" * (4 * 1024 * 1024 - 20)}
+    answer = await gateway.client.post("/v1/echo", json=body)
+    assert answer.status_code == 200
+    assert answer.json()["text"] == body["text"]
+
+
+async def test_the_connection_survives_a_refused_body(gateway: Running) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    body = b" " * 4194305
+    writer.write(b"POST /v1/echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    answers = await reader.read()
+    writer.close()
+    assert b"HTTP/1.1 413" in answers
+    assert b"HTTP/1.1 200" in answers
+
+
+async def test_too_large_headers_are_431(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/v1/shelves/s/books", headers={"x-large": "x" * 17_000})
+    assert (answer.status_code, reason(answer)) == (431, "HEADERS_TOO_LARGE")
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [('"1"', 304), ('W/"1"', 304), ('"0", "1"', 304), ("*", 304), ('"0"', 200), ("1", 400)]
+)
+async def test_if_none_match(client: httpx.AsyncClient, sent: str, status: int) -> None:
+    await client.post("/v1/shelves/s/books", json={})
+    for method in ("GET", "HEAD"):
+        answer = await client.request(method, "/v1/shelves/s/books/1", headers={"if-none-match": sent})
+        assert answer.status_code == status
+        if status == 304:
+            assert (answer.content, answer.headers["etag"]) == (b"", '"1"')
+            assert answer.headers["cache-control"] == "private, max-age=5"
+
+
+@pytest.mark.parametrize(("sent", "status"), [('"1"', 200), ("*", 200), ('"0"', 412), ('W/"1"', 412)])
+async def test_if_match_on_what_only_reads(client: httpx.AsyncClient, sent: str, status: int) -> None:
+    await client.post("/v1/shelves/s/books", json={})
+    answer = await client.get("/v1/shelves/s/books/1", headers={"if-match": sent})
+    assert answer.status_code == status
+
+
+async def test_if_match_goes_where_the_option_says(gateway: Running) -> None:
+    await gateway.client.post("/v1/shelves/s/books", json={})
+    for sent, etag in (('"7"', "7"), ("*", "")):
+        await gateway.client.post("/v1/shelves/s/books/1:lend", json={}, headers={"if-match": sent})
+        assert gateway.library.calls[-1][1].etag == etag
+
+
+STALE = error_details_pb2.PreconditionFailure(
+    violations=[error_details_pb2.PreconditionFailure.Violation(type="ETAG", subject="book")]
+)
+
+
+async def test_a_stale_tag_is_412_only_for_who_sent_if_match(client: httpx.AsyncClient) -> None:
+    request: Any = {"code": "ABORTED", "details": details(STALE)}
+    answer = await act(client, headers={"if-match": '"1"'}, **request)
+    assert (answer.status_code, answer.json()["code"], answer.json()["status"]) == (412, 412, "ABORTED")
+    answer = await act(client, etag="1", **request)
+    assert answer.status_code == 409
+    locked = details(error_details_pb2.ErrorInfo(reason="LOCKED"))
+    answer = await act(client, headers={"if-match": '"1"'}, code="ABORTED", details=locked)
+    assert answer.status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "header", "value", "status"),
+    [
+        ("POST", "/v1/act", "if-match", 'W/"1"', 412),
+        ("POST", "/v1/act", "if-match", '"1", "2"', 400),
+        ("POST", "/v1/act", "if-none-match", "*", 400),
+        ("POST", "/v1/shelves/s/books", "if-match", '"1"', 400),
+        ("DELETE", "/v1/shelves/s/books/1", "if-match", '"1"', 400),
+    ],
+)
+async def test_a_condition_that_cannot_be_kept_is_refused(
+    gateway: Running, method: str, path: str, header: str, value: str, status: int
+) -> None:
+    answer = await gateway.client.request(method, path, headers={header: value})
+    assert answer.status_code == status
+    if status == 400:
+        assert [field.lower() for field in fields(answer)] == [header]
+    assert not gateway.library.calls
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("NOT_FOUND", 404),
+        ("ABORTED", 409),
+        ("FAILED_PRECONDITION", 400),
+        ("PERMISSION_DENIED", 403),
+        ("DATA_LOSS", 500),
+    ],
+)
+async def test_a_refusal_of_the_server_keeps_its_words(client: httpx.AsyncClient, code: str, status: int) -> None:
+    answer = await act(client, code=code, message="told so")
+    assert (answer.status_code, answer.json()["status"], answer.json()["message"]) == (status, code, "told so")
+
+
+async def test_details_and_retry_info_reach_the_client(client: httpx.AsyncClient) -> None:
+    retry = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(nanos=1))
+    answer = await act(client, code="ABORTED", details=details(error_details_pb2.ErrorInfo(reason="LOCKED"), retry))
+    assert answer.headers["retry-after"] == "1"
+    assert [detail["@type"].rpartition(".")[2] for detail in answer.json()["details"]] == ["ErrorInfo", "RetryInfo"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "challenge"),
+    [({}, "Bearer"), ({"authorization": "Bearer bad"}, 'Bearer error="invalid_token"')],
+)
+async def test_401_says_what_is_wanted(client: httpx.AsyncClient, headers: dict[str, str], challenge: str) -> None:
+    answer = await act(client, headers=headers, code="UNAUTHENTICATED", message="who are you")
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, challenge)
+
+
+async def test_a_crash_of_the_server_tells_nothing(client: httpx.AsyncClient) -> None:
+    answer = await act(client, crash=True)
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    assert reason(answer) == "UPSTREAM_FAILED"
+
+
+async def test_unavailable_always_says_when_to_come_back(client: httpx.AsyncClient) -> None:
+    answer = await act(client, code="UNAVAILABLE", details=details(error_details_pb2.ErrorInfo(reason="DB_DOWN")))
+    assert (answer.status_code, answer.headers["retry-after"], reason(answer)) == (503, "1", "DB_DOWN")
+
+
+async def test_only_listed_headers_become_metadata(client: httpx.AsyncClient) -> None:
+    answer = await act(
+        client,
+        headers={
+            "authorization": "Bearer t",
+            "accept-language": "de",
+            "x-request-id": "r-1",
+            "x-user-id": "admin",
+            "grpc-status": "0",
+            "grpc-metadata-authorization": "Bearer evil",
+            "x-data-bin": "AA",
+            "te": "trailers",
+        },
+    )
+    metadata = answer.json()["metadata"]
+    assert metadata.keys() - {"user-agent"} == {"authorization", "accept-language", "x-request-id", "traceparent"}
+    assert (metadata["authorization"], metadata["x-request-id"]) == ("Bearer t", "r-1")
+
+
+async def test_a_request_id_is_made_where_none_is_sent(client: httpx.AsyncClient) -> None:
+    answer = await act(client, headers={"x-request-id": "not decent"})
+    assert len(answer.headers["x-request-id"]) == 36
+    assert answer.json()["metadata"]["x-request-id"] == answer.headers["x-request-id"]
+
+
+async def test_options_of_the_server_itself_is_no_path(gateway: Running) -> None:
+    assert (await raw(gateway, b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"))[0] == 404
+
+
+@pytest.mark.parametrize(("sent", "least", "most"), [(None, 10, 15), ("2S", 0, 2), ("1H", 50, 60)])
+async def test_the_deadline_reaches_the_server(
+    client: httpx.AsyncClient, sent: str | None, least: float, most: float
+) -> None:
+    answer = await act(client, headers={} if sent is None else {"grpc-timeout": sent})
+    assert answer.json()["hasDeadline"]
+    assert least < answer.json()["deadlineS"] < most * 1.02  # gRPC rounds up
+
+
+async def test_a_passed_deadline_is_504(gateway: Running) -> None:
+    answer = await act(gateway.client, headers={"grpc-timeout": "50m"}, sleep=True)
+    assert (answer.status_code, reason(answer)) == (504, "DEADLINE_EXCEEDED")
+    async with asyncio.timeout(10):
+        await gateway.library.cancelled.wait()
+
+
+async def test_a_deadline_that_is_none_is_400(client: httpx.AsyncClient) -> None:
+    answer = await act(client, headers={"grpc-timeout": "soon"})
+    assert (answer.status_code, fields(answer)) == (400, ["Grpc-Timeout"])
+
+
+async def test_a_client_that_leaves_cancels_the_call(gateway: Running) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    body = b'{"sleep":true}'
+    writer.write(b"POST /v1/act HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+    async with asyncio.timeout(10):
+        await gateway.library.sleeping.wait()
+        writer.close()
+        await gateway.library.cancelled.wait()
+
+
+async def test_a_server_that_cannot_be_reached_is_503_at_once_and_names_no_address(descriptors: Path) -> None:
+    library = Library()
+    async with serving(library) as address:
+        pass  # and gone again
+    async with gateway_to(library, address, descriptors) as gateway:
+        for method, path in (("GET", "/v1/shelves/s/books"), ("POST", "/v1/act")):
+            answer = await gateway.client.request(method, path, headers={"grpc-timeout": "10S"})
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            assert reason(answer) == "UPSTREAM_UNAVAILABLE"
+            assert address.partition(":")[2] not in answer.text
+            assert "127.0.0.1" not in answer.text
+
+
+async def test_a_server_that_comes_back_is_found_again(descriptors: Path) -> None:
+    library = Library()
+    async with serving(library) as address:
+        pass
+    async with gateway_to(library, address, descriptors) as gateway:
+        assert (await gateway.client.get("/v1/shelves/s/books")).status_code == 503
+        async with serving(library, listen=address), asyncio.timeout(20):
+            while (await gateway.client.get("/v1/shelves/s/books")).status_code != 200:
+                await asyncio.sleep(0.05)
+
+
+async def test_probes(descriptors: Path) -> None:
+    library = Library()
+    async with serving(library) as address, gateway_to(library, address, descriptors) as gateway:
+        client = gateway.client
+        assert (await client.get("/healthz")).json() == {"status": "ok"}
+        # A server that knows no `readiness` is asked under the name that everybody knows.
+        await set_health(library, everything=True)
+        assert (await client.get("/readyz")).status_code == 200
+        health = await client.get("/health")
+        assert health.json().keys() == {"status", "version", "database", "redis", "services"}
+        assert health.json()["database"] == "not_configured"
+        assert health.json()["services"] == {"library.v1": "ok"}
+        await set_health(library, readiness=False, database=False)
+        async with asyncio.timeout(20):
+            while (answer := await client.get("/readyz")).status_code != 503:
+                await asyncio.sleep(0.05)  # answers are kept for a moment
+            assert answer.json() == {"status": "unavailable", "services": {"library.v1": "unavailable"}}
+            while (answer := await client.get("/health")).json()["database"] != "unavailable":
+                await asyncio.sleep(0.05)
+        assert answer.status_code == 503
+        assert (await client.get("/healthz")).status_code == 200
+        assert (await client.head("/healthz")).content == b""
+        assert (await client.post("/healthz")).status_code == 405
+
+
+async def test_a_server_that_is_gone_is_not_ready(descriptors: Path) -> None:
+    library = Library()
+    async with serving(library) as address:
+        pass
+    async with gateway_to(library, address, descriptors) as gateway:
+        assert (await gateway.client.get("/readyz")).status_code == 503
+        health = await gateway.client.get("/health")
+        assert (health.status_code, health.json()["services"], health.json()["database"]) == (
+            503,
+            {"library.v1": "unavailable"},
+            "unknown",
+        )
+
+
+async def test_requests_that_were_accepted_are_answered_before_the_end(descriptors: Path) -> None:
+    library = Library()
+    async with serving(library) as address:
+        async with gateway_to(library, address, descriptors) as gateway:
+            pending = asyncio.create_task(
+                httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.port}").post("/v1/act", json={"sleep": True})
+            )
+            await library.sleeping.wait()
+            asyncio.get_running_loop().call_later(0.3, library.waking.set)
+        assert (await pending).status_code == 200
+        with pytest.raises(httpx.ConnectError):
+            await httpx.AsyncClient().get(f"http://127.0.0.1:{gateway.port}/healthz")
