@@ -43,16 +43,20 @@ def locked(path: Path) -> int:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether there is such a process."""
+    """Whether there is such a process, and it has not ended yet."""
     if pid <= 0:
         return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # somebody else's, and alive
-        return True
-    return True
+    except PermissionError:
+        pass  # somebody else's, and there
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return True  # macOS has no such file
+    return not status.rpartition(")")[2].startswith(" Z")  # ended; its parent has not asked how
 
 
 def kept_secret(path: Path) -> str:

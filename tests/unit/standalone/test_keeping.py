@@ -1,5 +1,6 @@
 import base64
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,10 @@ def test_knows_who_is_alive() -> None:
     assert is_alive(1)
     assert not is_alive(0)
     assert not is_alive(2**22 + 1)  # above the highest process id of Linux
+
+
+def test_a_process_that_has_ended_is_not_alive_before_its_parent_has_asked() -> None:
+    child = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert not is_alive(child.pid)
+    child.wait()
