@@ -18,7 +18,7 @@ from chassis.ids import new_id
 from gateway.asgi import conditions, headers
 from gateway.asgi.headers import Headers
 from gateway.asgi.tracing import Trace, called
-from gateway.errors import Header, Refusal, Statuses, Violation, refused
+from gateway.errors import Header, Refusal, Statuses, Violation, refused, retry_later
 from gateway.routes import Routes, method_not_allowed
 from gateway.transcode.request import Request
 from gateway.transcode.response import Answer, Response
@@ -144,6 +144,9 @@ class Door:
             reply = self._refused(exchange, violation.refusal())
         except _Gone:
             reply = Reply(499, ())
+        except asyncio.CancelledError:
+            # The grace period is over. Whoever waits is told so; the task ends all the same.
+            reply = self._refused(exchange, _ending())
         except Exception:
             incident = str(new_id())
             log.exception("unexpected failure", incident=incident, request_id=exchange.request_id)
@@ -349,6 +352,12 @@ def _answered(route: Route, answer: Answer, sent: Headers) -> Reply:
     if route.success_status == 204:
         return Reply(204, own)
     return Reply(route.success_status, (*_JSON, *own), answer.body)
+
+
+def _ending() -> Refusal:
+    detail, header = retry_later(1)
+    message = "the gateway is shutting down"
+    return refused(503, "UNAVAILABLE", "SHUTTING_DOWN", message, headers=[header, _CLOSE], details=[detail])
 
 
 async def _write(send: Send, exchange: _Exchange, reply: Reply) -> None:

@@ -4,6 +4,7 @@ Signals are left to whoever runs the process. What is not HTTP is refused in the
 """
 
 import asyncio
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,8 @@ from chassis.config import ConfigError
 from chassis.ids import new_id
 from gateway.errors import refused
 
+_PORT = re.compile(r"[0-9]{1,5}")
+_HIGHEST_PORT = 65_535  # beyond it, getaddrinfo begins at 0 again
 _BACKLOG = 2048
 _KEEP_ALIVE_S = 75  # over the sixty seconds after which common load balancers give up an idle connection
 
@@ -44,6 +47,7 @@ async def listening(app: Any, listener: socket.socket, *, grace_s: float) -> Asy
         lifespan="off",
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         backlog=_BACKLOG,
         timeout_keep_alive=_KEEP_ALIVE_S,
@@ -70,7 +74,7 @@ def bound(listen: str) -> socket.socket:
         ConfigError: It cannot be had.
     """
     host, colon, port = listen.rpartition(":")
-    if not colon or not port.isascii() or not port.isdecimal():
+    if not colon or not _PORT.fullmatch(port) or int(port) > _HIGHEST_PORT:
         raise ConfigError(f"cannot listen on {listen}: expected host:port")
     listener = None
     try:
@@ -80,8 +84,8 @@ def bound(listen: str) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         if listener is not None:
             listener.close()
-        raise ConfigError(f"cannot listen on {listen}: {getattr(error, 'strerror', None) or error}") from None
+        raise ConfigError(f"cannot listen on {listen}: {error.strerror}") from None
     return listener
