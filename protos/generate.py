@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - protos/ is a source root, and no package
 """Compiles the contract: `make proto`.
 
 Reads every `.proto` below this folder and writes, beside them, the Python bindings with their types, and
@@ -14,7 +15,7 @@ from importlib import import_module, metadata, resources
 from pathlib import Path
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
-from grpc_tools import protoc
+from grpc_tools import protoc  # type: ignore[import-untyped] # it has no types
 
 PROTOS = Path(__file__).parent
 DESCRIPTORS = PROTOS / "descriptors.binpb"
