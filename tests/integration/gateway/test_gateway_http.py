@@ -11,6 +11,8 @@ import pytest
 from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
+from gateway.app import running
+from gateway.config import GatewayConfig
 from tests.integration.gateway.conftest import Library, Running, gateway_to, serving, set_health
 
 
@@ -483,3 +485,76 @@ async def test_requests_that_were_accepted_are_answered_before_the_end(descripto
         assert (await pending).status_code == 200
         with pytest.raises(httpx.ConnectError):
             await httpx.AsyncClient().get(f"http://127.0.0.1:{gateway.port}/healthz")
+
+
+async def test_a_body_that_does_not_arrive_is_408(descriptors: Path) -> None:
+    library = Library()
+    async with serving(library) as address, gateway_to(library, address, descriptors, deadline_s=0.2) as gateway:
+        request = b"POST /v1/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n{"
+        status, headers, body = await raw(gateway, request)
+    assert (status, headers["connection"]) == (408, "close")
+    assert json.loads(body)["details"][0]["reason"] == "BODY_TOO_SLOW"
+
+
+async def test_a_client_that_leaves_amid_its_body_is_not_answered(gateway: Running) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    writer.write(b"POST /v1/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n{")
+    await writer.drain()
+    writer.close()
+    async with asyncio.timeout(10):
+        while not gateway.recording.spans:
+            await asyncio.sleep(0.01)
+    assert dict(gateway.recording.spans[0].attributes or {})["http.response.status_code"] == 499
+    assert not gateway.library.calls
+
+
+async def test_readiness_is_withdrawn_while_draining(descriptors: Path) -> None:
+    library = Library()
+    async with serving(library) as address:
+        entered = gateway_to(library, address, descriptors, drain_delay_s=2)
+        gateway = await entered.__aenter__()
+        assert (await gateway.client.get("/readyz")).status_code == 200
+        ending = asyncio.create_task(entered.__aexit__(None, None, None))
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.port}") as client:
+            await asyncio.sleep(0)
+            assert (await client.get("/readyz")).status_code == 503
+            assert (await client.get("/v1/shelves/s/books")).status_code == 200
+        await ending
+
+
+async def test_a_bug_tells_the_client_a_number(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("a secret of ours")
+
+    monkeypatch.setattr("gateway.asgi.headers.timeout_s", broken)
+    answer = await act(gateway.client)
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    assert answer.json()["message"].startswith("internal error, incident ")
+
+
+async def test_an_answer_that_is_too_large_is_said_to_be(descriptors: Path) -> None:
+    library = Library()
+    async with serving(library) as address, gateway_to(library, address, descriptors, largest_body=1000) as gateway:
+        library.books["s", "1"] = None
+        for number in range(100):
+            await gateway.client.post("/v1/shelves/s/books", json={"title": f"{number}"})
+        library.books.pop(("s", "1"))
+        answer = await gateway.client.get("/v1/shelves/s/books")
+    assert (answer.status_code, reason(answer)) == (500, "ANSWER_TOO_LARGE")
+    assert "1000" not in answer.text
+
+
+async def test_the_clients_trace_passes_through_where_nothing_is_recorded(descriptors: Path) -> None:
+    library = Library()
+    async with serving(library) as address:
+        config = GatewayConfig(descriptors=descriptors, upstreams=f"library={address}", listen="127.0.0.1:0")
+        async with running(config) as gateway, httpx.AsyncClient() as client:
+            url = f"http://127.0.0.1:{gateway.port}/v1/act"
+            parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+            answer = await client.post(url, headers={"traceparent": parent, "tracestate": "a=1"})
+            assert answer.json()["metadata"]["traceparent"] == parent
+            assert answer.json()["metadata"]["tracestate"] == "a=1"
+            made = (await client.post(url, headers={"traceparent": "nonsense"})).json()["metadata"]["traceparent"]
+            assert made.startswith("00-")
+            assert int(made[-2:], 16) & 1 == 0  # not sampled

@@ -1,6 +1,10 @@
 """Which template a path means."""
 
+from urllib.parse import quote
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.descriptors import ContractUnusable
 from gateway.errors import Refusal
@@ -139,3 +143,23 @@ def test_two_claims_on_one_path_are_refused_by_both_names(routes: Routes[str], t
     with pytest.raises(ContractUnusable) as refused:
         routes.add("GET", parse(template), "a.B/C", "")
     assert str(refused.value) == "GET /v1/things/{id} and a.B/C both claim GET /v1/things/*"
+
+
+@given(
+    st.sampled_from(["GET", "HEAD", "POST", "OPTIONS", "x"]),
+    st.binary(max_size=30) | st.text("/:%2Fa*v1things", max_size=30).map(str.encode),
+)
+def test_no_path_does_worse_than_a_refusal(routes: Routes[str], method: str, path: bytes) -> None:
+    try:
+        routes.find(method, b"/" + path)
+    except Refusal as refusal:
+        assert refusal.http in (400, 404, 405)
+
+
+segments = st.text(min_size=1, max_size=8).filter(lambda text: not text.startswith("me"))
+
+
+@given(segments, segments)
+def test_whatever_is_encoded_comes_out_again(routes: Routes[str], one: str, other: str) -> None:
+    path = f"/v1/things/{quote(one, safe='')}/parts/{quote(other, safe='')}"
+    assert routes.find("GET", path.encode())[1] == [one, other]
