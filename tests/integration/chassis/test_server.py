@@ -1,0 +1,177 @@
+"""The server and its interceptors, around handlers that misbehave."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import grpc
+import grpc.aio
+import pytest
+import structlog
+from opentelemetry.trace import SpanKind, StatusCode
+from tandem.work.v1 import project_pb2, project_pb2_grpc
+
+from chassis import call as calls
+from chassis.auth import Principal, TokenInvalid
+from chassis.clock import SYSTEM_CLOCK
+from chassis.errors import NotFound
+from chassis.interceptors import InFlight, standard
+from chassis.server import ServerSettings, Service, serving
+from tests.support.doors import grpc_refusal
+from tests.support.recording import Recording, recording
+from work_service.app import PROJECTS
+
+SECRET = "the secret of the handler"
+
+
+class KnownToAll:
+    """Takes one token."""
+
+    async def verify(self, token: str) -> Principal:
+        if token != "good":
+            raise TokenInvalid
+        return Principal(UUID(int=1), "tandem", None, frozenset(), "1", SYSTEM_CLOCK.now())
+
+
+class Nothing(NotFound):
+    """There is nothing here."""
+
+    reason = "TEST_NOTHING"
+
+
+class Handlers:
+    """Does what the request's name says."""
+
+    def __init__(self) -> None:
+        self.finished: list[str] = []
+        self.go_on = asyncio.Event()
+
+    async def CreateProject(
+        self, request: project_pb2.CreateProjectRequest, _context: Any
+    ) -> project_pb2.CreateProjectResponse:
+        return project_pb2.CreateProjectResponse(project=request.project)
+
+    async def GetProject(self, request: project_pb2.GetProjectRequest, _context: Any) -> project_pb2.GetProjectResponse:
+        calls.current().permitted = request.project != "forgets-to-ask"
+        try:
+            match request.project:
+                case "bug":
+                    raise RuntimeError(SECRET)
+                case "refuses":
+                    await self.go_on.wait()
+                    raise Nothing
+                case "waits":
+                    await asyncio.sleep(60)
+        finally:
+            if request.project == "refuses":
+                await asyncio.sleep(0.2)  # a transaction that takes its time to end
+            self.finished.append(request.project)
+        return project_pb2.GetProjectResponse(project=project_pb2.Project(title=SECRET))
+
+
+@pytest.fixture
+def handlers() -> Handlers:
+    return Handlers()
+
+
+@asynccontextmanager
+async def served(handlers: Handlers, recorded: Recording) -> AsyncIterator[str]:
+    """The address of a server with these handlers."""
+    in_flight = InFlight()
+    verifier: Any = KnownToAll()
+    async with serving(
+        ServerSettings(listen="127.0.0.1:0", grace_s=5),
+        [Service(PROJECTS, (handlers,))],
+        standard(recorded.telemetry, in_flight, verifier, domain="test"),
+        in_flight,
+        {},
+    ) as server:
+        yield f"127.0.0.1:{server.port}"
+
+
+@pytest.fixture
+async def recorded() -> AsyncIterator[Recording]:
+    with recording("test") as recorded:
+        yield recorded
+
+
+@pytest.fixture
+async def stub(handlers: Handlers, recorded: Recording) -> AsyncIterator[Any]:
+    async with served(handlers, recorded) as address, grpc.aio.insecure_channel(address) as channel:
+        yield project_pb2_grpc.ProjectServiceStub(channel)
+
+
+GOOD = (("authorization", "Bearer good"),)
+
+
+async def get(stub: Any, name: str, metadata: Any = GOOD, **options: Any) -> Any:
+    return await stub.GetProject(project_pb2.GetProjectRequest(project=name), metadata=metadata, **options)
+
+
+async def test_an_answer_that_was_given_without_asking_is_not_given(stub: Any) -> None:
+    assert (await get(stub, "asks")).project.title == SECRET
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await get(stub, "forgets-to-ask")
+    assert caught.value.code() is grpc.StatusCode.INTERNAL
+    assert SECRET not in str(caught.value)
+
+
+async def test_a_bug_tells_the_log_everything_and_the_caller_a_number(stub: Any, recorded: Recording) -> None:
+    with structlog.testing.capture_logs() as logged, pytest.raises(grpc.aio.AioRpcError) as caught:
+        await get(stub, "bug")
+    refusal = grpc_refusal(caught.value)
+    assert refusal.code == "INTERNAL"
+    assert refusal.reason == "INTERNAL"
+    incident = refusal.metadata["incident"]
+    assert refusal.message == f"internal error, incident {incident}"
+    (entry,) = [entry for entry in logged if entry["event"] == "unexpected failure"]
+    assert entry["incident"] == incident
+    (span,) = [span for span in recorded.spans if span.kind is SpanKind.SERVER]
+    assert span.status.status_code is StatusCode.ERROR
+    assert SECRET not in json.dumps(json.loads(span.to_json()))
+
+
+async def test_a_stranger_learns_nothing_about_our_fields(stub: Any) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await get(stub, "x" * 100, metadata=())
+    assert grpc_refusal(caught.value).reason == "TOKEN_MISSING"
+
+
+async def test_a_request_keeps_a_good_name_and_loses_a_bad_one(stub: Any) -> None:
+    for sent, kept in (("my-request.1", True), ("a b", False), ("x" * 129, False)):
+        with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as logged:
+            await get(stub, "asks", metadata=(*GOOD, ("x-request-id", sent)))
+        (entry,) = [entry for entry in logged if entry["event"] == "call"]
+        assert (entry["request_id"] == sent) is kept
+
+
+async def test_a_caller_who_leaves_is_no_failure(stub: Any, handlers: Handlers, recorded: Recording) -> None:
+    call = stub.GetProject(project_pb2.GetProjectRequest(project="waits"), metadata=GOOD)
+    await asyncio.sleep(0.1)
+    call.cancel()
+    async with asyncio.timeout(5):
+        while "waits" not in handlers.finished or not recorded.spans:
+            await asyncio.sleep(0.01)
+    (span,) = recorded.spans
+    assert span.attributes is not None
+    assert span.attributes["rpc.response.status_code"] == "CANCELLED"
+    assert span.status.status_code is StatusCode.UNSET
+
+
+async def test_a_handler_that_aborts_is_waited_for(handlers: Handlers, recorded: Recording) -> None:
+    """`Server.stop` alone would return while the handler is still in its `finally`."""
+    server = served(handlers, recorded)
+    async with grpc.aio.insecure_channel(await server.__aenter__()) as channel:
+        call = asyncio.create_task(get(project_pb2_grpc.ProjectServiceStub(channel), "refuses"))
+        await asyncio.sleep(0.1)
+        stopping = asyncio.create_task(server.__aexit__(None, None, None))
+        await asyncio.sleep(0.1)
+        handlers.go_on.set()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call
+        await stopping
+    assert handlers.finished == ["refuses"]
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
