@@ -25,13 +25,13 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftandem/gateway/v1/gateway.proto\x12\x11tandem.gateway.v1\x1a google/protobuf/descriptor.proto\"m\n\nRestMethod\x12\x16\n\x0esuccess_status\x18\x01 \x01(\x05\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x10\n\x08if_match\x18\x04 \x01(\t\x12\x15\n\rcache_control\x18\x05 \x01(\t:O\n\x06method\x12\x1e.google.protobuf.MethodOptions\x18\xb3\x8b\x03 \x01(\x0b\x32\x1d.tandem.gateway.v1.RestMethodb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftandem/gateway/v1/gateway.proto\x12\x11tandem.gateway.v1\x1a google/protobuf/descriptor.proto\"\xa1\x01\n\nRestMethod\x12\x16\n\x0esuccess_status\x18\x01 \x01(\x05\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x10\n\x08if_match\x18\x04 \x01(\t\x12\x15\n\rcache_control\x18\x05 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x06 \x01(\t\x12\x19\n\x11proto_field_names\x18\x07 \x01(\x08:O\n\x06method\x12\x1e.google.protobuf.MethodOptions\x18\xb3\x8b\x03 \x01(\x0b\x32\x1d.tandem.gateway.v1.RestMethodb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tandem.gateway.v1.gateway_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RESTMETHOD']._serialized_start=88
-  _globals['_RESTMETHOD']._serialized_end=197
+  _globals['_RESTMETHOD']._serialized_start=89
+  _globals['_RESTMETHOD']._serialized_end=250
 # @@protoc_insertion_point(module_scope)

@@ -31,6 +31,8 @@ class RestMethod(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     IF_MATCH_FIELD_NUMBER: _builtins.int
     CACHE_CONTROL_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    PROTO_FIELD_NAMES_FIELD_NUMBER: _builtins.int
     success_status: _builtins.int
     """The status of a successful answer: 0 stands for 200. With 204 the response message is not written."""
     location: _builtins.str
@@ -49,6 +51,10 @@ class RestMethod(_message.Message):
     """The value of the `Cache-Control` header of a successful answer. Empty stands for "no-store" on methods that
     change something and for "no-cache" on methods that only read.
     """
+    idempotency_key: _builtins.str
+    """The request field that the `Idempotency-Key` header fills, such as "idempotency_key"."""
+    proto_field_names: _builtins.bool
+    """Whether JSON spells the fields of this method's messages as the contract does (`access_token`), in answers too."""
     def __init__(
         self,
         *,
@@ -57,10 +63,12 @@ class RestMethod(_message.Message):
         etag: _builtins.str = ...,
         if_match: _builtins.str = ...,
         cache_control: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+        proto_field_names: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_control", b"cache_control", "etag", b"etag", "if_match", b"if_match", "location", b"location", "success_status", b"success_status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_control", b"cache_control", "etag", b"etag", "idempotency_key", b"idempotency_key", "if_match", b"if_match", "location", b"location", "proto_field_names", b"proto_field_names", "success_status", b"success_status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,7 +29,7 @@ from tandem.identity.v1 import user_pb2 as tandem_dot_identity_dot_v1_dot_user__
 from tandem.policy.v1 import policy_pb2 as tandem_dot_policy_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtandem/identity/v1/auth.proto\x12\x12tandem.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1ftandem/gateway/v1/gateway.proto\x1a\x1dtandem/identity/v1/user.proto\x1a\x1dtandem/policy/v1/policy.proto\"\xaa\x01\n\x0fRegisterRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x18\xfe\x01`\x01\x12\x1c\n\x08password\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x08\x18\x80\x02\x12\x1d\n\tfull_name\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12?\n\x08username\x18\x04 \x01(\tB-\xbaH*r%2#^[a-z0-9][a-z0-9._-]{1,30}[a-z0-9]$\xd8\x01\x01\"F\n\x10RegisterResponse\x12\r\n\x05\x65mail\x18\x01 \x01(\t\x12\x11\n\tfull_name\x18\x02 \x01(\t\x12\x10\n\x08username\x18\x03 \x01(\t\"G\n\x0cLoginRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xfe\x01\x12\x1c\n\x08password\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\"\x80\x01\n\rLoginResponse\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x12\n\ntoken_type\x18\x02 \x01(\t\x12\x12\n\nexpires_in\x18\x03 \x01(\x05\x12\x15\n\rrefresh_token\x18\x04 \x01(\t\x12\x1a\n\x12refresh_expires_in\x18\x05 \x01(\x05\"\x0e\n\x0cGetMeRequest\"7\n\rGetMeResponse\x12&\n\x04user\x18\x01 \x01(\x0b\x32\x18.tandem.identity.v1.User2\x8d\x03\n\x0b\x41uthService\x12\x84\x01\n\x08Register\x12#.tandem.identity.v1.RegisterRequest\x1a$.tandem.identity.v1.RegisterResponse\"-\x92\xdb\x18\x02\x08\x01\x9a\xdb\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02\x1a\"\x15/api/v1/auth/register:\x01*\x12q\n\x05Login\x12 .tandem.identity.v1.LoginRequest\x1a!.tandem.identity.v1.LoginResponse\"#\x92\xdb\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x17\"\x12/api/v1/auth/login:\x01*\x12\x83\x01\n\x05GetMe\x12 .tandem.identity.v1.GetMeRequest\x1a!.tandem.identity.v1.GetMeResponse\"5\x90\x02\x01\x92\xdb\x18\x02\x08\x02\x9a\xdb\x18\x0b\x1a\tuser.etag\x82\xd3\xe4\x93\x02\x17\x12\x0f/api/v1/auth/meb\x04userb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtandem/identity/v1/auth.proto\x12\x12tandem.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1ftandem/gateway/v1/gateway.proto\x1a\x1dtandem/identity/v1/user.proto\x1a\x1dtandem/policy/v1/policy.proto\"\xaa\x01\n\x0fRegisterRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x18\xfe\x01`\x01\x12\x1c\n\x08password\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x08\x18\x80\x02\x12\x1d\n\tfull_name\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12?\n\x08username\x18\x04 \x01(\tB-\xbaH*r%2#^[a-z0-9][a-z0-9._-]{1,30}[a-z0-9]$\xd8\x01\x01\"F\n\x10RegisterResponse\x12\r\n\x05\x65mail\x18\x01 \x01(\t\x12\x11\n\tfull_name\x18\x02 \x01(\t\x12\x10\n\x08username\x18\x03 \x01(\t\"G\n\x0cLoginRequest\x12\x19\n\x05\x65mail\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xfe\x01\x12\x1c\n\x08password\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\"\x80\x01\n\rLoginResponse\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x12\n\ntoken_type\x18\x02 \x01(\t\x12\x12\n\nexpires_in\x18\x03 \x01(\x05\x12\x15\n\rrefresh_token\x18\x04 \x01(\t\x12\x1a\n\x12refresh_expires_in\x18\x05 \x01(\x05\"V\n\x0eRefreshRequest\x12!\n\rrefresh_token\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x04\x12!\n\x0fidempotency_key\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"\x82\x01\n\x0fRefreshResponse\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x12\n\ntoken_type\x18\x02 \x01(\t\x12\x12\n\nexpires_in\x18\x03 \x01(\x05\x12\x15\n\rrefresh_token\x18\x04 \x01(\t\x12\x1a\n\x12refresh_expires_in\x18\x05 \x01(\x05\"0\n\rLogoutRequest\x12\x1f\n\rrefresh_token\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"\x10\n\x0eLogoutResponse\"\x0e\n\x0cGetMeRequest\"7\n\rGetMeResponse\x12&\n\x04user\x18\x01 \x01(\x0b\x32\x18.tandem.identity.v1.User2\x9c\x05\n\x0b\x41uthService\x12\x84\x01\n\x08Register\x12#.tandem.identity.v1.RegisterRequest\x1a$.tandem.identity.v1.RegisterResponse\"-\x92\xdb\x18\x02\x08\x01\x9a\xdb\x18\x03\x08\xc9\x01\x82\xd3\xe4\x93\x02\x1a\"\x15/api/v1/auth/register:\x01*\x12q\n\x05Login\x12 .tandem.identity.v1.LoginRequest\x1a!.tandem.identity.v1.LoginResponse\"#\x92\xdb\x18\x02\x08\x01\x82\xd3\xe4\x93\x02\x17\"\x12/api/v1/auth/login:\x01*\x12\x8e\x01\n\x07Refresh\x12\".tandem.identity.v1.RefreshRequest\x1a#.tandem.identity.v1.RefreshResponse\":\x92\xdb\x18\x02\x08\x01\x9a\xdb\x18\x11\x32\x0fidempotency_key\x82\xd3\xe4\x93\x02\x19\"\x14/api/v1/auth/refresh:\x01*\x12|\n\x06Logout\x12!.tandem.identity.v1.LogoutRequest\x1a\".tandem.identity.v1.LogoutResponse\"+\x92\xdb\x18\x02\x08\x03\x9a\xdb\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02\x18\"\x13/api/v1/auth/logout:\x01*\x12\x83\x01\n\x05GetMe\x12 .tandem.identity.v1.GetMeRequest\x1a!.tandem.identity.v1.GetMeResponse\"5\x90\x02\x01\x92\xdb\x18\x02\x08\x02\x9a\xdb\x18\x0b\x1a\tuser.etag\x82\xd3\xe4\x93\x02\x17\x12\x0f/api/v1/auth/meb\x04userb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,10 +48,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOGINREQUEST'].fields_by_name['email']._serialized_options = b'\272H\007r\005\020\001\030\376\001'
   _globals['_LOGINREQUEST'].fields_by_name['password']._loaded_options = None
   _globals['_LOGINREQUEST'].fields_by_name['password']._serialized_options = b'\272H\007r\005\020\001\030\200\002'
+  _globals['_REFRESHREQUEST'].fields_by_name['refresh_token']._loaded_options = None
+  _globals['_REFRESHREQUEST'].fields_by_name['refresh_token']._serialized_options = b'\272H\007r\005\020\001\030\200\004'
+  _globals['_REFRESHREQUEST'].fields_by_name['idempotency_key']._loaded_options = None
+  _globals['_REFRESHREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_LOGOUTREQUEST'].fields_by_name['refresh_token']._loaded_options = None
+  _globals['_LOGOUTREQUEST'].fields_by_name['refresh_token']._serialized_options = b'\272H\005r\003\030\200\004'
   _globals['_AUTHSERVICE'].methods_by_name['Register']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['Register']._serialized_options = b'\222\333\030\002\010\001\232\333\030\003\010\311\001\202\323\344\223\002\032\"\025/api/v1/auth/register:\001*'
   _globals['_AUTHSERVICE'].methods_by_name['Login']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['Login']._serialized_options = b'\222\333\030\002\010\001\202\323\344\223\002\027\"\022/api/v1/auth/login:\001*'
+  _globals['_AUTHSERVICE'].methods_by_name['Refresh']._loaded_options = None
+  _globals['_AUTHSERVICE'].methods_by_name['Refresh']._serialized_options = b'\222\333\030\002\010\001\232\333\030\0212\017idempotency_key\202\323\344\223\002\031\"\024/api/v1/auth/refresh:\001*'
+  _globals['_AUTHSERVICE'].methods_by_name['Logout']._loaded_options = None
+  _globals['_AUTHSERVICE'].methods_by_name['Logout']._serialized_options = b'\222\333\030\002\010\003\232\333\030\003\010\314\001\202\323\344\223\002\030\"\023/api/v1/auth/logout:\001*'
   _globals['_AUTHSERVICE'].methods_by_name['GetMe']._loaded_options = None
   _globals['_AUTHSERVICE'].methods_by_name['GetMe']._serialized_options = b'\220\002\001\222\333\030\002\010\002\232\333\030\013\032\tuser.etag\202\323\344\223\002\027\022\017/api/v1/auth/meb\004user'
   _globals['_REGISTERREQUEST']._serialized_start=208
@@ -62,10 +72,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOGINREQUEST']._serialized_end=523
   _globals['_LOGINRESPONSE']._serialized_start=526
   _globals['_LOGINRESPONSE']._serialized_end=654
-  _globals['_GETMEREQUEST']._serialized_start=656
-  _globals['_GETMEREQUEST']._serialized_end=670
-  _globals['_GETMERESPONSE']._serialized_start=672
-  _globals['_GETMERESPONSE']._serialized_end=727
-  _globals['_AUTHSERVICE']._serialized_start=730
-  _globals['_AUTHSERVICE']._serialized_end=1127
+  _globals['_REFRESHREQUEST']._serialized_start=656
+  _globals['_REFRESHREQUEST']._serialized_end=742
+  _globals['_REFRESHRESPONSE']._serialized_start=745
+  _globals['_REFRESHRESPONSE']._serialized_end=875
+  _globals['_LOGOUTREQUEST']._serialized_start=877
+  _globals['_LOGOUTREQUEST']._serialized_end=925
+  _globals['_LOGOUTRESPONSE']._serialized_start=927
+  _globals['_LOGOUTRESPONSE']._serialized_end=943
+  _globals['_GETMEREQUEST']._serialized_start=945
+  _globals['_GETMEREQUEST']._serialized_end=959
+  _globals['_GETMERESPONSE']._serialized_start=961
+  _globals['_GETMERESPONSE']._serialized_end=1016
+  _globals['_AUTHSERVICE']._serialized_start=1019
+  _globals['_AUTHSERVICE']._serialized_end=1687
 # @@protoc_insertion_point(module_scope)

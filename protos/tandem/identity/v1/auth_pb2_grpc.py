@@ -45,6 +45,16 @@ class AuthServiceStub:
                 request_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.LoginRequest.SerializeToString,
                 response_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.LoginResponse.FromString,
                 _registered_method=True)
+        self.Refresh = channel.unary_unary(
+                '/tandem.identity.v1.AuthService/Refresh',
+                request_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.RefreshRequest.SerializeToString,
+                response_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.RefreshResponse.FromString,
+                _registered_method=True)
+        self.Logout = channel.unary_unary(
+                '/tandem.identity.v1.AuthService/Logout',
+                request_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.LogoutRequest.SerializeToString,
+                response_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.LogoutResponse.FromString,
+                _registered_method=True)
         self.GetMe = channel.unary_unary(
                 '/tandem.identity.v1.AuthService/GetMe',
                 request_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.GetMeRequest.SerializeToString,
@@ -71,6 +81,23 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Refresh(self, request, context):
+        """Trades a refresh token for the next tokens of its session. Every refresh token works once; a token that is shown again
+        within 30 seconds, or with the idempotency key that it was used with, gets the same successor, because answers get
+        lost. Shown again otherwise, it ends the session: somebody has stolen it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Logout(self, request, context):
+        """Ends a session: the one of the refresh token, or else the caller's. Ending a session that has ended, or that never was, is
+        no error.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetMe(self, request, context):
         """Says who the caller is.
         """
@@ -90,6 +117,16 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.Login,
                     request_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.LoginRequest.FromString,
                     response_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.LoginResponse.SerializeToString,
+            ),
+            'Refresh': grpc.unary_unary_rpc_method_handler(
+                    servicer.Refresh,
+                    request_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.RefreshRequest.FromString,
+                    response_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.RefreshResponse.SerializeToString,
+            ),
+            'Logout': grpc.unary_unary_rpc_method_handler(
+                    servicer.Logout,
+                    request_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.LogoutRequest.FromString,
+                    response_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.LogoutResponse.SerializeToString,
             ),
             'GetMe': grpc.unary_unary_rpc_method_handler(
                     servicer.GetMe,
@@ -152,6 +189,60 @@ class AuthService:
             '/tandem.identity.v1.AuthService/Login',
             tandem_dot_identity_dot_v1_dot_auth__pb2.LoginRequest.SerializeToString,
             tandem_dot_identity_dot_v1_dot_auth__pb2.LoginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Refresh(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.identity.v1.AuthService/Refresh',
+            tandem_dot_identity_dot_v1_dot_auth__pb2.RefreshRequest.SerializeToString,
+            tandem_dot_identity_dot_v1_dot_auth__pb2.RefreshResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Logout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.identity.v1.AuthService/Logout',
+            tandem_dot_identity_dot_v1_dot_auth__pb2.LogoutRequest.SerializeToString,
+            tandem_dot_identity_dot_v1_dot_auth__pb2.LogoutResponse.FromString,
             options,
             channel_credentials,
             insecure,

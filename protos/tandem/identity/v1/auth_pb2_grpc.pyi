@@ -39,6 +39,15 @@ class AuthServiceStub:
     """
     Login: _grpc.UnaryUnaryMultiCallable[_auth_pb2.LoginRequest, _auth_pb2.LoginResponse]
     """Opens a session. A wrong password, an unknown address and a disabled account get one and the same answer."""
+    Refresh: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RefreshRequest, _auth_pb2.RefreshResponse]
+    """Trades a refresh token for the next tokens of its session. Every refresh token works once; a token that is shown again
+    within 30 seconds, or with the idempotency key that it was used with, gets the same successor, because answers get
+    lost. Shown again otherwise, it ends the session: somebody has stolen it.
+    """
+    Logout: _grpc.UnaryUnaryMultiCallable[_auth_pb2.LogoutRequest, _auth_pb2.LogoutResponse]
+    """Ends a session: the one of the refresh token, or else the caller's. Ending a session that has ended, or that never was, is
+    no error.
+    """
     GetMe: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetMeRequest, _auth_pb2.GetMeResponse]
     """Says who the caller is."""
 
@@ -53,6 +62,15 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """
     Login: _aio.UnaryUnaryMultiCallable[_auth_pb2.LoginRequest, _auth_pb2.LoginResponse]  # type: ignore[assignment]
     """Opens a session. A wrong password, an unknown address and a disabled account get one and the same answer."""
+    Refresh: _aio.UnaryUnaryMultiCallable[_auth_pb2.RefreshRequest, _auth_pb2.RefreshResponse]  # type: ignore[assignment]
+    """Trades a refresh token for the next tokens of its session. Every refresh token works once; a token that is shown again
+    within 30 seconds, or with the idempotency key that it was used with, gets the same successor, because answers get
+    lost. Shown again otherwise, it ends the session: somebody has stolen it.
+    """
+    Logout: _aio.UnaryUnaryMultiCallable[_auth_pb2.LogoutRequest, _auth_pb2.LogoutResponse]  # type: ignore[assignment]
+    """Ends a session: the one of the refresh token, or else the caller's. Ending a session that has ended, or that never was, is
+    no error.
+    """
     GetMe: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetMeRequest, _auth_pb2.GetMeResponse]  # type: ignore[assignment]
     """Says who the caller is."""
 
@@ -76,6 +94,27 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.LoginResponse, _abc.Awaitable[_auth_pb2.LoginResponse]]:
         """Opens a session. A wrong password, an unknown address and a disabled account get one and the same answer."""
+
+    @_abc_1.abstractmethod
+    def Refresh(
+        self,
+        request: _auth_pb2.RefreshRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.RefreshResponse, _abc.Awaitable[_auth_pb2.RefreshResponse]]:
+        """Trades a refresh token for the next tokens of its session. Every refresh token works once; a token that is shown again
+        within 30 seconds, or with the idempotency key that it was used with, gets the same successor, because answers get
+        lost. Shown again otherwise, it ends the session: somebody has stolen it.
+        """
+
+    @_abc_1.abstractmethod
+    def Logout(
+        self,
+        request: _auth_pb2.LogoutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.LogoutResponse, _abc.Awaitable[_auth_pb2.LogoutResponse]]:
+        """Ends a session: the one of the refresh token, or else the caller's. Ending a session that has ended, or that never was, is
+        no error.
+        """
 
     @_abc_1.abstractmethod
     def GetMe(

@@ -22,26 +22,41 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from tandem.gateway.v1 import gateway_pb2 as tandem_dot_gateway_dot_v1_dot_gateway__pb2
 from tandem.policy.v1 import policy_pb2 as tandem_dot_policy_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etandem/identity/v1/token.proto\x12\x12tandem.identity.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1ftandem/gateway/v1/gateway.proto\x1a\x1dtandem/policy/v1/policy.proto\"\x19\n\x17GetJsonWebKeySetRequest\"H\n\x18GetJsonWebKeySetResponse\x12,\n\x04keys\x18\x01 \x03(\x0b\x32\x1e.tandem.identity.v1.JsonWebKey\"\xb2\x01\n\nJsonWebKey\x12\x0b\n\x03kty\x18\x01 \x01(\t\x12\x0b\n\x03kid\x18\x02 \x01(\t\x12\x0b\n\x03use\x18\x03 \x01(\t\x12\x0b\n\x03\x61lg\x18\x04 \x01(\t\x12\x10\n\x03\x63rv\x18\x05 \x01(\tH\x00\x88\x01\x01\x12\x0e\n\x01x\x18\x06 \x01(\tH\x01\x88\x01\x01\x12\x0e\n\x01y\x18\x07 \x01(\tH\x02\x88\x01\x01\x12\x0e\n\x01n\x18\x08 \x01(\tH\x03\x88\x01\x01\x12\x0e\n\x01\x65\x18\t \x01(\tH\x04\x88\x01\x01\x42\x06\n\x04_crvB\x04\n\x02_xB\x04\n\x02_yB\x04\n\x02_nB\x04\n\x02_e2\xd1\x01\n\x0cTokenService\x12\xc0\x01\n\x10GetJsonWebKeySet\x12+.tandem.identity.v1.GetJsonWebKeySetRequest\x1a,.tandem.identity.v1.GetJsonWebKeySetResponse\"Q\x90\x02\x01\x92\xdb\x18\x02\x08\x01\x9a\xdb\x18&*$public, max-age=300, must-revalidate\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.jsonb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etandem/identity/v1/token.proto\x12\x12tandem.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1ftandem/gateway/v1/gateway.proto\x1a\x1dtandem/policy/v1/policy.proto\"\x9c\x01\n\x11IssueTokenRequest\x12-\n\ngrant_type\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\n\x12\x63lient_credentials\x12\x1c\n\tclient_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12!\n\rclient_secret\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12\x17\n\x05scope\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"a\n\x12IssueTokenResponse\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x12\n\ntoken_type\x18\x02 \x01(\t\x12\x12\n\nexpires_in\x18\x03 \x01(\x05\x12\r\n\x05scope\x18\x04 \x01(\t\"\x19\n\x17GetJsonWebKeySetRequest\"H\n\x18GetJsonWebKeySetResponse\x12,\n\x04keys\x18\x01 \x03(\x0b\x32\x1e.tandem.identity.v1.JsonWebKey\"\xb2\x01\n\nJsonWebKey\x12\x0b\n\x03kty\x18\x01 \x01(\t\x12\x0b\n\x03kid\x18\x02 \x01(\t\x12\x0b\n\x03use\x18\x03 \x01(\t\x12\x0b\n\x03\x61lg\x18\x04 \x01(\t\x12\x10\n\x03\x63rv\x18\x05 \x01(\tH\x00\x88\x01\x01\x12\x0e\n\x01x\x18\x06 \x01(\tH\x01\x88\x01\x01\x12\x0e\n\x01y\x18\x07 \x01(\tH\x02\x88\x01\x01\x12\x0e\n\x01n\x18\x08 \x01(\tH\x03\x88\x01\x01\x12\x0e\n\x01\x65\x18\t \x01(\tH\x04\x88\x01\x01\x42\x06\n\x04_crvB\x04\n\x02_xB\x04\n\x02_yB\x04\n\x02_nB\x04\n\x02_e2\xd5\x02\n\x0cTokenService\x12\x81\x01\n\nIssueToken\x12%.tandem.identity.v1.IssueTokenRequest\x1a&.tandem.identity.v1.IssueTokenResponse\"$\x92\xdb\x18\x02\x08\x01\x9a\xdb\x18\x02\x38\x01\x82\xd3\xe4\x93\x02\x12\"\r/oauth2/token:\x01*\x12\xc0\x01\n\x10GetJsonWebKeySet\x12+.tandem.identity.v1.GetJsonWebKeySetRequest\x1a,.tandem.identity.v1.GetJsonWebKeySetResponse\"Q\x90\x02\x01\x92\xdb\x18\x02\x08\x01\x9a\xdb\x18&*$public, max-age=300, must-revalidate\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.jsonb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tandem.identity.v1.token_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['grant_type']._loaded_options = None
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['grant_type']._serialized_options = b'\272H\026r\024\n\022client_credentials'
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['client_id']._loaded_options = None
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['client_id']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['client_secret']._loaded_options = None
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['client_secret']._serialized_options = b'\272H\007r\005\020\001\030\200\002'
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['scope']._loaded_options = None
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['scope']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_TOKENSERVICE'].methods_by_name['IssueToken']._loaded_options = None
+  _globals['_TOKENSERVICE'].methods_by_name['IssueToken']._serialized_options = b'\222\333\030\002\010\001\232\333\030\0028\001\202\323\344\223\002\022\"\r/oauth2/token:\001*'
   _globals['_TOKENSERVICE'].methods_by_name['GetJsonWebKeySet']._loaded_options = None
   _globals['_TOKENSERVICE'].methods_by_name['GetJsonWebKeySet']._serialized_options = b'\220\002\001\222\333\030\002\010\001\232\333\030&*$public, max-age=300, must-revalidate\202\323\344\223\002\030\022\026/.well-known/jwks.json'
-  _globals['_GETJSONWEBKEYSETREQUEST']._serialized_start=148
-  _globals['_GETJSONWEBKEYSETREQUEST']._serialized_end=173
-  _globals['_GETJSONWEBKEYSETRESPONSE']._serialized_start=175
-  _globals['_GETJSONWEBKEYSETRESPONSE']._serialized_end=247
-  _globals['_JSONWEBKEY']._serialized_start=250
-  _globals['_JSONWEBKEY']._serialized_end=428
-  _globals['_TOKENSERVICE']._serialized_start=431
-  _globals['_TOKENSERVICE']._serialized_end=640
+  _globals['_ISSUETOKENREQUEST']._serialized_start=178
+  _globals['_ISSUETOKENREQUEST']._serialized_end=334
+  _globals['_ISSUETOKENRESPONSE']._serialized_start=336
+  _globals['_ISSUETOKENRESPONSE']._serialized_end=433
+  _globals['_GETJSONWEBKEYSETREQUEST']._serialized_start=435
+  _globals['_GETJSONWEBKEYSETREQUEST']._serialized_end=460
+  _globals['_GETJSONWEBKEYSETRESPONSE']._serialized_start=462
+  _globals['_GETJSONWEBKEYSETRESPONSE']._serialized_end=534
+  _globals['_JSONWEBKEY']._serialized_start=537
+  _globals['_JSONWEBKEY']._serialized_end=715
+  _globals['_TOKENSERVICE']._serialized_start=718
+  _globals['_TOKENSERVICE']._serialized_end=1059
 # @@protoc_insertion_point(module_scope)

@@ -35,6 +35,11 @@ class TokenServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.IssueToken = channel.unary_unary(
+                '/tandem.identity.v1.TokenService/IssueToken',
+                request_serializer=tandem_dot_identity_dot_v1_dot_token__pb2.IssueTokenRequest.SerializeToString,
+                response_deserializer=tandem_dot_identity_dot_v1_dot_token__pb2.IssueTokenResponse.FromString,
+                _registered_method=True)
         self.GetJsonWebKeySet = channel.unary_unary(
                 '/tandem.identity.v1.TokenService/GetJsonWebKeySet',
                 request_serializer=tandem_dot_identity_dot_v1_dot_token__pb2.GetJsonWebKeySetRequest.SerializeToString,
@@ -45,6 +50,13 @@ class TokenServiceStub:
 class TokenServiceServicer:
     """Tokens for machines, and what it takes to verify a token. Names are those of the RFCs.
     """
+
+    def IssueToken(self, request, context):
+        """Issues an access token to a service account (RFC 6749, section 4.4: client credentials).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def GetJsonWebKeySet(self, request, context):
         """Publishes the public keys that verify access tokens (RFC 7517). Verifiers cache them, and ask again when a token
@@ -57,6 +69,11 @@ class TokenServiceServicer:
 
 def add_TokenServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'IssueToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueToken,
+                    request_deserializer=tandem_dot_identity_dot_v1_dot_token__pb2.IssueTokenRequest.FromString,
+                    response_serializer=tandem_dot_identity_dot_v1_dot_token__pb2.IssueTokenResponse.SerializeToString,
+            ),
             'GetJsonWebKeySet': grpc.unary_unary_rpc_method_handler(
                     servicer.GetJsonWebKeySet,
                     request_deserializer=tandem_dot_identity_dot_v1_dot_token__pb2.GetJsonWebKeySetRequest.FromString,
@@ -73,6 +90,33 @@ def add_TokenServiceServicer_to_server(servicer, server):
 class TokenService:
     """Tokens for machines, and what it takes to verify a token. Names are those of the RFCs.
     """
+
+    @staticmethod
+    def IssueToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.identity.v1.TokenService/IssueToken',
+            tandem_dot_identity_dot_v1_dot_token__pb2.IssueTokenRequest.SerializeToString,
+            tandem_dot_identity_dot_v1_dot_token__pb2.IssueTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def GetJsonWebKeySet(request,

@@ -33,6 +33,8 @@ class TokenServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> TokenServiceAsyncStub: ...
+    IssueToken: _grpc.UnaryUnaryMultiCallable[_token_pb2.IssueTokenRequest, _token_pb2.IssueTokenResponse]
+    """Issues an access token to a service account (RFC 6749, section 4.4: client credentials)."""
     GetJsonWebKeySet: _grpc.UnaryUnaryMultiCallable[_token_pb2.GetJsonWebKeySetRequest, _token_pb2.GetJsonWebKeySetResponse]
     """Publishes the public keys that verify access tokens (RFC 7517). Verifiers cache them, and ask again when a token
     names a key that they do not know.
@@ -43,6 +45,8 @@ class TokenServiceAsyncStub(TokenServiceStub):
     """Tokens for machines, and what it takes to verify a token. Names are those of the RFCs."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    IssueToken: _aio.UnaryUnaryMultiCallable[_token_pb2.IssueTokenRequest, _token_pb2.IssueTokenResponse]  # type: ignore[assignment]
+    """Issues an access token to a service account (RFC 6749, section 4.4: client credentials)."""
     GetJsonWebKeySet: _aio.UnaryUnaryMultiCallable[_token_pb2.GetJsonWebKeySetRequest, _token_pb2.GetJsonWebKeySetResponse]  # type: ignore[assignment]
     """Publishes the public keys that verify access tokens (RFC 7517). Verifiers cache them, and ask again when a token
     names a key that they do not know.
@@ -50,6 +54,14 @@ class TokenServiceAsyncStub(TokenServiceStub):
 
 class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
     """Tokens for machines, and what it takes to verify a token. Names are those of the RFCs."""
+
+    @_abc_1.abstractmethod
+    def IssueToken(
+        self,
+        request: _token_pb2.IssueTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_token_pb2.IssueTokenResponse, _abc.Awaitable[_token_pb2.IssueTokenResponse]]:
+        """Issues an access token to a service account (RFC 6749, section 4.4: client credentials)."""
 
     @_abc_1.abstractmethod
     def GetJsonWebKeySet(

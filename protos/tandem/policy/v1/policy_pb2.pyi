@@ -38,7 +38,11 @@ class MethodPolicy(_message.Message):
         ANYONE: MethodPolicy._Access.ValueType  # 1
         """Anyone, with or without a token. A token that is sent is not looked at."""
         SIGNED_IN: MethodPolicy._Access.ValueType  # 2
-        """Anyone with a valid access token."""
+        """Anyone with a valid access token. A machine's token also has to hold the method's `scope`."""
+        TOKEN_OPTIONAL: MethodPolicy._Access.ValueType  # 3
+        """Anyone. A token that is sent has to be valid, and the caller is known by it."""
+        SERVICE: MethodPolicy._Access.ValueType  # 4
+        """Machines only: service accounts whose token holds the method's `scope`."""
 
     class Access(_Access, metaclass=_AccessEnumTypeWrapper):
         """How a caller has to be known."""
@@ -48,25 +52,33 @@ class MethodPolicy(_message.Message):
     ANYONE: MethodPolicy.Access.ValueType  # 1
     """Anyone, with or without a token. A token that is sent is not looked at."""
     SIGNED_IN: MethodPolicy.Access.ValueType  # 2
-    """Anyone with a valid access token."""
+    """Anyone with a valid access token. A machine's token also has to hold the method's `scope`."""
+    TOKEN_OPTIONAL: MethodPolicy.Access.ValueType  # 3
+    """Anyone. A token that is sent has to be valid, and the caller is known by it."""
+    SERVICE: MethodPolicy.Access.ValueType  # 4
+    """Machines only: service accounts whose token holds the method's `scope`."""
 
     ACCESS_FIELD_NUMBER: _builtins.int
     PERMISSION_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
     access: Global___MethodPolicy.Access.ValueType
     """How the caller has to be known."""
     permission: _builtins.str
     """What the caller's role in the project has to grant, such as "task.update". Empty for methods outside
     of any project. The handler asks for it once it knows the role; an answer given without asking becomes INTERNAL.
     """
+    scope: _builtins.str
+    """The scope that a machine's token has to hold, such as "work.read". Methods without one are for people only."""
     def __init__(
         self,
         *,
         access: Global___MethodPolicy.Access.ValueType = ...,
         permission: _builtins.str = ...,
+        scope: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "permission", b"permission"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "permission", b"permission", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

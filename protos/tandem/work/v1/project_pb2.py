@@ -24,13 +24,14 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from tandem.gateway.v1 import gateway_pb2 as tandem_dot_gateway_dot_v1_dot_gateway__pb2
 from tandem.policy.v1 import policy_pb2 as tandem_dot_policy_dot_v1_dot_policy__pb2
 from tandem.work.v1 import person_pb2 as tandem_dot_work_dot_v1_dot_person__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctandem/work/v1/project.proto\x12\x0etandem.work.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftandem/gateway/v1/gateway.proto\x1a\x1dtandem/policy/v1/policy.proto\x1a\x1btandem/work/v1/person.proto\"\xa5\x03\n\x07Project\x12\n\n\x02id\x18\x01 \x01(\t\x12\x39\n\x04slug\x18\x02 \x01(\tB+\xbaH(r#2!^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\xd8\x01\x01\x12\x19\n\x05title\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x1e\n\x0b\x64\x65scription\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x18\xa0\x9c\x01\x12%\n\x05owner\x18\x05 \x01(\x0b\x32\x16.tandem.work.v1.Person\x12-\n\x07my_role\x18\x06 \x01(\x0e\x32\x1c.tandem.work.v1.Project.Role\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\t \x01(\t\"R\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\n\n\x06VIEWER\x10\x01\x12\r\n\tDEVELOPER\x10\x02\x12\x0e\n\nMAINTAINER\x10\x03\x12\t\n\x05OWNER\x10\x04\"H\n\x14\x43reateProjectRequest\x12\x30\n\x07project\x18\x01 \x01(\x0b\x32\x17.tandem.work.v1.ProjectB\x06\xbaH\x03\xc8\x01\x01\"A\n\x15\x43reateProjectResponse\x12(\n\x07project\x18\x01 \x01(\x0b\x32\x17.tandem.work.v1.Project\"/\n\x11GetProjectRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\">\n\x12GetProjectResponse\x12(\n\x07project\x18\x01 \x01(\x0b\x32\x17.tandem.work.v1.Project2\x81\x03\n\x0eProjectService\x12\xc2\x01\n\rCreateProject\x12$.tandem.work.v1.CreateProjectRequest\x1a%.tandem.work.v1.CreateProjectResponse\"d\x92\xdb\x18\x02\x08\x02\x9a\xdb\x18\x30\x08\xc9\x01\x12\x1d/api/v1/projects/{project.id}\x1a\x0cproject.etag\x82\xd3\xe4\x93\x02$\"\x10/api/v1/projects:\x07projectb\x07project\x12\xa9\x01\n\nGetProject\x12!.tandem.work.v1.GetProjectRequest\x1a\".tandem.work.v1.GetProjectResponse\"T\x90\x02\x01\x92\xdb\x18\x10\x08\x02\x12\x0cproject.read\x9a\xdb\x18\x0e\x1a\x0cproject.etag\x82\xd3\xe4\x93\x02%\x12\x1a/api/v1/projects/{project}b\x07projectb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ctandem/work/v1/project.proto\x12\x0etandem.work.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftandem/gateway/v1/gateway.proto\x1a\x1dtandem/policy/v1/policy.proto\x1a\x1btandem/work/v1/person.proto\"\xd6\x03\n\x07Project\x12\n\n\x02id\x18\x01 \x01(\t\x12\x39\n\x04slug\x18\x02 \x01(\tB+\xbaH(r#2!^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\xd8\x01\x01\x12\x19\n\x05title\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x1e\n\x0b\x64\x65scription\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x18\xa0\x9c\x01\x12%\n\x05owner\x18\x05 \x01(\x0b\x32\x16.tandem.work.v1.Person\x12-\n\x07my_role\x18\x06 \x01(\x0e\x32\x1c.tandem.work.v1.Project.Role\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\t \x01(\t\x12/\n\x0b\x64\x65lete_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"R\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\n\n\x06VIEWER\x10\x01\x12\r\n\tDEVELOPER\x10\x02\x12\x0e\n\nMAINTAINER\x10\x03\x12\t\n\x05OWNER\x10\x04\"k\n\x14\x43reateProjectRequest\x12\x30\n\x07project\x18\x01 \x01(\x0b\x32\x17.tandem.work.v1.ProjectB\x06\xbaH\x03\xc8\x01\x01\x12!\n\x0fidempotency_key\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"A\n\x15\x43reateProjectResponse\x12(\n\x07project\x18\x01 \x01(\x0b\x32\x17.tandem.work.v1.Project\"E\n\x11GetProjectRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x14\n\x0cshow_deleted\x18\x02 \x01(\x08\">\n\x12GetProjectResponse\x12(\n\x07project\x18\x01 \x01(\x0b\x32\x17.tandem.work.v1.Project\"e\n\x13ListProjectsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x14\n\x0cshow_deleted\x18\x03 \x01(\x08\"Z\n\x14ListProjectsResponse\x12)\n\x08projects\x18\x01 \x03(\x0b\x32\x17.tandem.work.v1.Project\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xd3\x01\n\x14UpdateProjectRequest\x12\x1e\n\x0bproject_ref\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x30\n\x07project\x18\x02 \x01(\x0b\x32\x17.tandem.work.v1.ProjectB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x15\n\x04\x65tag\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12!\n\x0fidempotency_key\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"A\n\x15UpdateProjectResponse\x12(\n\x07project\x18\x01 \x01(\x0b\x32\x17.tandem.work.v1.Project\"l\n\x14\x44\x65leteProjectRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12!\n\x0fidempotency_key\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"A\n\x15\x44\x65leteProjectResponse\x12(\n\x07project\x18\x01 \x01(\x0b\x32\x17.tandem.work.v1.Project\"W\n\x16UndeleteProjectRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12!\n\x0fidempotency_key\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"C\n\x17UndeleteProjectResponse\x12(\n\x07project\x18\x01 \x01(\x0b\x32\x17.tandem.work.v1.Project2\xf5\t\n\x0eProjectService\x12\xe0\x01\n\rCreateProject\x12$.tandem.work.v1.CreateProjectRequest\x1a%.tandem.work.v1.CreateProjectResponse\"\x81\x01\x92\xdb\x18\x0e\x08\x02\x1a\nwork.write\x9a\xdb\x18\x41\x08\xc9\x01\x12\x1d/api/v1/projects/{project.id}\x1a\x0cproject.etag2\x0fidempotency_key\x82\xd3\xe4\x93\x02$\"\x10/api/v1/projects:\x07projectb\x07project\x12\xb4\x01\n\nGetProject\x12!.tandem.work.v1.GetProjectRequest\x1a\".tandem.work.v1.GetProjectResponse\"_\x90\x02\x01\x92\xdb\x18\x1b\x08\x02\x12\x0cproject.read\x1a\twork.read\x9a\xdb\x18\x0e\x1a\x0cproject.etag\x82\xd3\xe4\x93\x02%\x12\x1a/api/v1/projects/{project}b\x07project\x12\x87\x01\n\x0cListProjects\x12#.tandem.work.v1.ListProjectsRequest\x1a$.tandem.work.v1.ListProjectsResponse\",\x90\x02\x01\x92\xdb\x18\r\x08\x02\x1a\twork.read\x82\xd3\xe4\x93\x02\x12\x12\x10/api/v1/projects\x12\x96\x02\n\rUpdateProject\x12$.tandem.work.v1.UpdateProjectRequest\x1a%.tandem.work.v1.UpdateProjectResponse\"\xb7\x01\x92\xdb\x18\x1e\x08\x02\x12\x0eproject.update\x1a\nwork.write\x9a\xdb\x18%\x1a\x0cproject.etag\"\x04\x65tag2\x0fidempotency_key\x82\xd3\xe4\x93\x02\x66\x32\x1e/api/v1/projects/{project_ref}:\x07projectZ2\x1a\x1e/api/v1/projects/{project_ref}:\x07projectb\x07projectb\x07project\x12\xc0\x01\n\rDeleteProject\x12$.tandem.work.v1.DeleteProjectRequest\x1a%.tandem.work.v1.DeleteProjectResponse\"b\x92\xdb\x18\x1e\x08\x02\x12\x0eproject.delete\x1a\nwork.write\x9a\xdb\x18\x1a\x08\xcc\x01\"\x04\x65tag2\x0fidempotency_key\x82\xd3\xe4\x93\x02\x1c*\x1a/api/v1/projects/{project}\x12\xe2\x01\n\x0fUndeleteProject\x12&.tandem.work.v1.UndeleteProjectRequest\x1a\'.tandem.work.v1.UndeleteProjectResponse\"~\x92\xdb\x18 \x08\x02\x12\x10project.undelete\x1a\nwork.write\x9a\xdb\x18\x1f\x1a\x0cproject.etag2\x0fidempotency_key\x82\xd3\xe4\x93\x02\x31\"#/api/v1/projects/{project}:undelete:\x01*b\x07projectb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,24 +46,72 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROJECT'].fields_by_name['description']._serialized_options = b'\272H\006r\004\030\240\234\001'
   _globals['_CREATEPROJECTREQUEST'].fields_by_name['project']._loaded_options = None
   _globals['_CREATEPROJECTREQUEST'].fields_by_name['project']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_CREATEPROJECTREQUEST'].fields_by_name['idempotency_key']._loaded_options = None
+  _globals['_CREATEPROJECTREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\272H\005r\003\030\200\001'
   _globals['_GETPROJECTREQUEST'].fields_by_name['project']._loaded_options = None
   _globals['_GETPROJECTREQUEST'].fields_by_name['project']._serialized_options = b'\272H\006r\004\020\001\030?'
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\010'
+  _globals['_UPDATEPROJECTREQUEST'].fields_by_name['project_ref']._loaded_options = None
+  _globals['_UPDATEPROJECTREQUEST'].fields_by_name['project_ref']._serialized_options = b'\272H\006r\004\020\001\030?'
+  _globals['_UPDATEPROJECTREQUEST'].fields_by_name['project']._loaded_options = None
+  _globals['_UPDATEPROJECTREQUEST'].fields_by_name['project']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_UPDATEPROJECTREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_UPDATEPROJECTREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_UPDATEPROJECTREQUEST'].fields_by_name['idempotency_key']._loaded_options = None
+  _globals['_UPDATEPROJECTREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_DELETEPROJECTREQUEST'].fields_by_name['project']._loaded_options = None
+  _globals['_DELETEPROJECTREQUEST'].fields_by_name['project']._serialized_options = b'\272H\006r\004\020\001\030?'
+  _globals['_DELETEPROJECTREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_DELETEPROJECTREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_DELETEPROJECTREQUEST'].fields_by_name['idempotency_key']._loaded_options = None
+  _globals['_DELETEPROJECTREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_UNDELETEPROJECTREQUEST'].fields_by_name['project']._loaded_options = None
+  _globals['_UNDELETEPROJECTREQUEST'].fields_by_name['project']._serialized_options = b'\272H\006r\004\020\001\030?'
+  _globals['_UNDELETEPROJECTREQUEST'].fields_by_name['idempotency_key']._loaded_options = None
+  _globals['_UNDELETEPROJECTREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\272H\005r\003\030\200\001'
   _globals['_PROJECTSERVICE'].methods_by_name['CreateProject']._loaded_options = None
-  _globals['_PROJECTSERVICE'].methods_by_name['CreateProject']._serialized_options = b'\222\333\030\002\010\002\232\333\0300\010\311\001\022\035/api/v1/projects/{project.id}\032\014project.etag\202\323\344\223\002$\"\020/api/v1/projects:\007projectb\007project'
+  _globals['_PROJECTSERVICE'].methods_by_name['CreateProject']._serialized_options = b'\222\333\030\016\010\002\032\nwork.write\232\333\030A\010\311\001\022\035/api/v1/projects/{project.id}\032\014project.etag2\017idempotency_key\202\323\344\223\002$\"\020/api/v1/projects:\007projectb\007project'
   _globals['_PROJECTSERVICE'].methods_by_name['GetProject']._loaded_options = None
-  _globals['_PROJECTSERVICE'].methods_by_name['GetProject']._serialized_options = b'\220\002\001\222\333\030\020\010\002\022\014project.read\232\333\030\016\032\014project.etag\202\323\344\223\002%\022\032/api/v1/projects/{project}b\007project'
-  _globals['_PROJECT']._serialized_start=234
-  _globals['_PROJECT']._serialized_end=655
-  _globals['_PROJECT_ROLE']._serialized_start=573
-  _globals['_PROJECT_ROLE']._serialized_end=655
-  _globals['_CREATEPROJECTREQUEST']._serialized_start=657
-  _globals['_CREATEPROJECTREQUEST']._serialized_end=729
-  _globals['_CREATEPROJECTRESPONSE']._serialized_start=731
-  _globals['_CREATEPROJECTRESPONSE']._serialized_end=796
-  _globals['_GETPROJECTREQUEST']._serialized_start=798
-  _globals['_GETPROJECTREQUEST']._serialized_end=845
-  _globals['_GETPROJECTRESPONSE']._serialized_start=847
-  _globals['_GETPROJECTRESPONSE']._serialized_end=909
-  _globals['_PROJECTSERVICE']._serialized_start=912
-  _globals['_PROJECTSERVICE']._serialized_end=1297
+  _globals['_PROJECTSERVICE'].methods_by_name['GetProject']._serialized_options = b'\220\002\001\222\333\030\033\010\002\022\014project.read\032\twork.read\232\333\030\016\032\014project.etag\202\323\344\223\002%\022\032/api/v1/projects/{project}b\007project'
+  _globals['_PROJECTSERVICE'].methods_by_name['ListProjects']._loaded_options = None
+  _globals['_PROJECTSERVICE'].methods_by_name['ListProjects']._serialized_options = b'\220\002\001\222\333\030\r\010\002\032\twork.read\202\323\344\223\002\022\022\020/api/v1/projects'
+  _globals['_PROJECTSERVICE'].methods_by_name['UpdateProject']._loaded_options = None
+  _globals['_PROJECTSERVICE'].methods_by_name['UpdateProject']._serialized_options = b'\222\333\030\036\010\002\022\016project.update\032\nwork.write\232\333\030%\032\014project.etag\"\004etag2\017idempotency_key\202\323\344\223\002f2\036/api/v1/projects/{project_ref}:\007projectZ2\032\036/api/v1/projects/{project_ref}:\007projectb\007projectb\007project'
+  _globals['_PROJECTSERVICE'].methods_by_name['DeleteProject']._loaded_options = None
+  _globals['_PROJECTSERVICE'].methods_by_name['DeleteProject']._serialized_options = b'\222\333\030\036\010\002\022\016project.delete\032\nwork.write\232\333\030\032\010\314\001\"\004etag2\017idempotency_key\202\323\344\223\002\034*\032/api/v1/projects/{project}'
+  _globals['_PROJECTSERVICE'].methods_by_name['UndeleteProject']._loaded_options = None
+  _globals['_PROJECTSERVICE'].methods_by_name['UndeleteProject']._serialized_options = b'\222\333\030 \010\002\022\020project.undelete\032\nwork.write\232\333\030\037\032\014project.etag2\017idempotency_key\202\323\344\223\0021\"#/api/v1/projects/{project}:undelete:\001*b\007project'
+  _globals['_PROJECT']._serialized_start=268
+  _globals['_PROJECT']._serialized_end=738
+  _globals['_PROJECT_ROLE']._serialized_start=656
+  _globals['_PROJECT_ROLE']._serialized_end=738
+  _globals['_CREATEPROJECTREQUEST']._serialized_start=740
+  _globals['_CREATEPROJECTREQUEST']._serialized_end=847
+  _globals['_CREATEPROJECTRESPONSE']._serialized_start=849
+  _globals['_CREATEPROJECTRESPONSE']._serialized_end=914
+  _globals['_GETPROJECTREQUEST']._serialized_start=916
+  _globals['_GETPROJECTREQUEST']._serialized_end=985
+  _globals['_GETPROJECTRESPONSE']._serialized_start=987
+  _globals['_GETPROJECTRESPONSE']._serialized_end=1049
+  _globals['_LISTPROJECTSREQUEST']._serialized_start=1051
+  _globals['_LISTPROJECTSREQUEST']._serialized_end=1152
+  _globals['_LISTPROJECTSRESPONSE']._serialized_start=1154
+  _globals['_LISTPROJECTSRESPONSE']._serialized_end=1244
+  _globals['_UPDATEPROJECTREQUEST']._serialized_start=1247
+  _globals['_UPDATEPROJECTREQUEST']._serialized_end=1458
+  _globals['_UPDATEPROJECTRESPONSE']._serialized_start=1460
+  _globals['_UPDATEPROJECTRESPONSE']._serialized_end=1525
+  _globals['_DELETEPROJECTREQUEST']._serialized_start=1527
+  _globals['_DELETEPROJECTREQUEST']._serialized_end=1635
+  _globals['_DELETEPROJECTRESPONSE']._serialized_start=1637
+  _globals['_DELETEPROJECTRESPONSE']._serialized_end=1702
+  _globals['_UNDELETEPROJECTREQUEST']._serialized_start=1704
+  _globals['_UNDELETEPROJECTREQUEST']._serialized_end=1791
+  _globals['_UNDELETEPROJECTRESPONSE']._serialized_start=1793
+  _globals['_UNDELETEPROJECTRESPONSE']._serialized_end=1860
+  _globals['_PROJECTSERVICE']._serialized_start=1863
+  _globals['_PROJECTSERVICE']._serialized_end=3132
 # @@protoc_insertion_point(module_scope)

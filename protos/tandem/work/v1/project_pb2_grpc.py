@@ -45,6 +45,26 @@ class ProjectServiceStub:
                 request_serializer=tandem_dot_work_dot_v1_dot_project__pb2.GetProjectRequest.SerializeToString,
                 response_deserializer=tandem_dot_work_dot_v1_dot_project__pb2.GetProjectResponse.FromString,
                 _registered_method=True)
+        self.ListProjects = channel.unary_unary(
+                '/tandem.work.v1.ProjectService/ListProjects',
+                request_serializer=tandem_dot_work_dot_v1_dot_project__pb2.ListProjectsRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_project__pb2.ListProjectsResponse.FromString,
+                _registered_method=True)
+        self.UpdateProject = channel.unary_unary(
+                '/tandem.work.v1.ProjectService/UpdateProject',
+                request_serializer=tandem_dot_work_dot_v1_dot_project__pb2.UpdateProjectRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_project__pb2.UpdateProjectResponse.FromString,
+                _registered_method=True)
+        self.DeleteProject = channel.unary_unary(
+                '/tandem.work.v1.ProjectService/DeleteProject',
+                request_serializer=tandem_dot_work_dot_v1_dot_project__pb2.DeleteProjectRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_project__pb2.DeleteProjectResponse.FromString,
+                _registered_method=True)
+        self.UndeleteProject = channel.unary_unary(
+                '/tandem.work.v1.ProjectService/UndeleteProject',
+                request_serializer=tandem_dot_work_dot_v1_dot_project__pb2.UndeleteProjectRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_project__pb2.UndeleteProjectResponse.FromString,
+                _registered_method=True)
 
 
 class ProjectServiceServicer:
@@ -65,6 +85,34 @@ class ProjectServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListProjects(self, request, context):
+        """Lists the projects that the caller may see, newest first, a page at a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateProject(self, request, context):
+        """Changes a project.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteProject(self, request, context):
+        """Deletes a project with everything in it. It can be restored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndeleteProject(self, request, context):
+        """Restores a project with everything in it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProjectServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +125,26 @@ def add_ProjectServiceServicer_to_server(servicer, server):
                     servicer.GetProject,
                     request_deserializer=tandem_dot_work_dot_v1_dot_project__pb2.GetProjectRequest.FromString,
                     response_serializer=tandem_dot_work_dot_v1_dot_project__pb2.GetProjectResponse.SerializeToString,
+            ),
+            'ListProjects': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProjects,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_project__pb2.ListProjectsRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_project__pb2.ListProjectsResponse.SerializeToString,
+            ),
+            'UpdateProject': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateProject,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_project__pb2.UpdateProjectRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_project__pb2.UpdateProjectResponse.SerializeToString,
+            ),
+            'DeleteProject': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteProject,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_project__pb2.DeleteProjectRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_project__pb2.DeleteProjectResponse.SerializeToString,
+            ),
+            'UndeleteProject': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndeleteProject,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_project__pb2.UndeleteProjectRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_project__pb2.UndeleteProjectResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +202,114 @@ class ProjectService:
             '/tandem.work.v1.ProjectService/GetProject',
             tandem_dot_work_dot_v1_dot_project__pb2.GetProjectRequest.SerializeToString,
             tandem_dot_work_dot_v1_dot_project__pb2.GetProjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListProjects(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.ProjectService/ListProjects',
+            tandem_dot_work_dot_v1_dot_project__pb2.ListProjectsRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_project__pb2.ListProjectsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateProject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.ProjectService/UpdateProject',
+            tandem_dot_work_dot_v1_dot_project__pb2.UpdateProjectRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_project__pb2.UpdateProjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteProject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.ProjectService/DeleteProject',
+            tandem_dot_work_dot_v1_dot_project__pb2.DeleteProjectRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_project__pb2.DeleteProjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndeleteProject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.ProjectService/UndeleteProject',
+            tandem_dot_work_dot_v1_dot_project__pb2.UndeleteProjectRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_project__pb2.UndeleteProjectResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,14 @@ class ProjectServiceStub:
     """Creates a project. The caller becomes its owner."""
     GetProject: _grpc.UnaryUnaryMultiCallable[_project_pb2.GetProjectRequest, _project_pb2.GetProjectResponse]
     """Gets a project by id or slug. To those outside of it, it does not exist."""
+    ListProjects: _grpc.UnaryUnaryMultiCallable[_project_pb2.ListProjectsRequest, _project_pb2.ListProjectsResponse]
+    """Lists the projects that the caller may see, newest first, a page at a time."""
+    UpdateProject: _grpc.UnaryUnaryMultiCallable[_project_pb2.UpdateProjectRequest, _project_pb2.UpdateProjectResponse]
+    """Changes a project."""
+    DeleteProject: _grpc.UnaryUnaryMultiCallable[_project_pb2.DeleteProjectRequest, _project_pb2.DeleteProjectResponse]
+    """Deletes a project with everything in it. It can be restored."""
+    UndeleteProject: _grpc.UnaryUnaryMultiCallable[_project_pb2.UndeleteProjectRequest, _project_pb2.UndeleteProjectResponse]
+    """Restores a project with everything in it."""
 
 @_typing.type_check_only
 class ProjectServiceAsyncStub(ProjectServiceStub):
@@ -47,6 +55,14 @@ class ProjectServiceAsyncStub(ProjectServiceStub):
     """Creates a project. The caller becomes its owner."""
     GetProject: _aio.UnaryUnaryMultiCallable[_project_pb2.GetProjectRequest, _project_pb2.GetProjectResponse]  # type: ignore[assignment]
     """Gets a project by id or slug. To those outside of it, it does not exist."""
+    ListProjects: _aio.UnaryUnaryMultiCallable[_project_pb2.ListProjectsRequest, _project_pb2.ListProjectsResponse]  # type: ignore[assignment]
+    """Lists the projects that the caller may see, newest first, a page at a time."""
+    UpdateProject: _aio.UnaryUnaryMultiCallable[_project_pb2.UpdateProjectRequest, _project_pb2.UpdateProjectResponse]  # type: ignore[assignment]
+    """Changes a project."""
+    DeleteProject: _aio.UnaryUnaryMultiCallable[_project_pb2.DeleteProjectRequest, _project_pb2.DeleteProjectResponse]  # type: ignore[assignment]
+    """Deletes a project with everything in it. It can be restored."""
+    UndeleteProject: _aio.UnaryUnaryMultiCallable[_project_pb2.UndeleteProjectRequest, _project_pb2.UndeleteProjectResponse]  # type: ignore[assignment]
+    """Restores a project with everything in it."""
 
 class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
     """Projects: what tasks belong to, and what roles are given in."""
@@ -66,5 +82,37 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_project_pb2.GetProjectResponse, _abc.Awaitable[_project_pb2.GetProjectResponse]]:
         """Gets a project by id or slug. To those outside of it, it does not exist."""
+
+    @_abc_1.abstractmethod
+    def ListProjects(
+        self,
+        request: _project_pb2.ListProjectsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_project_pb2.ListProjectsResponse, _abc.Awaitable[_project_pb2.ListProjectsResponse]]:
+        """Lists the projects that the caller may see, newest first, a page at a time."""
+
+    @_abc_1.abstractmethod
+    def UpdateProject(
+        self,
+        request: _project_pb2.UpdateProjectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_project_pb2.UpdateProjectResponse, _abc.Awaitable[_project_pb2.UpdateProjectResponse]]:
+        """Changes a project."""
+
+    @_abc_1.abstractmethod
+    def DeleteProject(
+        self,
+        request: _project_pb2.DeleteProjectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_project_pb2.DeleteProjectResponse, _abc.Awaitable[_project_pb2.DeleteProjectResponse]]:
+        """Deletes a project with everything in it. It can be restored."""
+
+    @_abc_1.abstractmethod
+    def UndeleteProject(
+        self,
+        request: _project_pb2.UndeleteProjectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_project_pb2.UndeleteProjectResponse, _abc.Awaitable[_project_pb2.UndeleteProjectResponse]]:
+        """Restores a project with everything in it."""
 
 def add_ProjectServiceServicer_to_server(servicer: ProjectServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -24,13 +24,14 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from tandem.gateway.v1 import gateway_pb2 as tandem_dot_gateway_dot_v1_dot_gateway__pb2
 from tandem.policy.v1 import policy_pb2 as tandem_dot_policy_dot_v1_dot_policy__pb2
 from tandem.work.v1 import person_pb2 as tandem_dot_work_dot_v1_dot_person__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19tandem/work/v1/task.proto\x12\x0etandem.work.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftandem/gateway/v1/gateway.proto\x1a\x1dtandem/policy/v1/policy.proto\x1a\x1btandem/work/v1/person.proto\"\x90\x05\n\x04Task\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\x05\x12\x19\n\x05title\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x1e\n\x0b\x64\x65scription\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x18\xa0\x9c\x01\x12\x35\n\x06status\x18\x06 \x01(\x0e\x32\x1b.tandem.work.v1.Task.StatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x39\n\x08priority\x18\x07 \x01(\x0e\x32\x1d.tandem.work.v1.Task.PriorityB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\'\n\x07\x63reator\x18\x08 \x01(\x0b\x32\x16.tandem.work.v1.Person\x12,\n\x08\x64ue_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rcomplete_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\r \x01(\t\"c\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x08\n\x04TODO\x10\x01\x12\x0f\n\x0bIN_PROGRESS\x10\x02\x12\r\n\tIN_REVIEW\x10\x03\x12\x08\n\x04\x44ONE\x10\x04\x12\r\n\tCANCELLED\x10\x05\"O\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x07\n\x03LOW\x10\x01\x12\n\n\x06MEDIUM\x10\x02\x12\x08\n\x04HIGH\x10\x03\x12\n\n\x06URGENT\x10\x04\"[\n\x11\x43reateTaskRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12*\n\x04task\x18\x02 \x01(\x0b\x32\x14.tandem.work.v1.TaskB\x06\xbaH\x03\xc8\x01\x01\"8\n\x12\x43reateTaskResponse\x12\"\n\x04task\x18\x01 \x01(\x0b\x32\x14.tandem.work.v1.Task\"E\n\x0eGetTaskRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x17\n\x04task\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18$\"5\n\x0fGetTaskResponse\x12\"\n\x04task\x18\x01 \x01(\x0b\x32\x14.tandem.work.v1.Task\"h\n\x10ListTasksRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"Q\n\x11ListTasksResponse\x12#\n\x05tasks\x18\x01 \x03(\x0b\x32\x14.tandem.work.v1.Task\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9c\x01\n\x15TransitionTaskRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x17\n\x04task\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18$\x12\x37\n\x06status\x18\x03 \x01(\x0e\x32\x1b.tandem.work.v1.Task.StatusB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x15\n\x04\x65tag\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\"<\n\x16TransitionTaskResponse\x12\"\n\x04task\x18\x01 \x01(\x0b\x32\x14.tandem.work.v1.Task2\xff\x05\n\x0bTaskService\x12\xe4\x01\n\nCreateTask\x12!.tandem.work.v1.CreateTaskRequest\x1a\".tandem.work.v1.CreateTaskResponse\"\x8e\x01\x92\xdb\x18\x0f\x08\x02\x12\x0btask.create\x9a\xdb\x18\x43\x08\xc9\x01\x12\x33/api/v1/projects/{task.project}/tasks/{task.number}\x1a\ttask.etag\x82\xd3\xe4\x93\x02.\" /api/v1/projects/{project}/tasks:\x04taskb\x04task\x12\xa4\x01\n\x07GetTask\x12\x1e.tandem.work.v1.GetTaskRequest\x1a\x1f.tandem.work.v1.GetTaskResponse\"X\x90\x02\x01\x92\xdb\x18\r\x08\x02\x12\ttask.read\x9a\xdb\x18\x0b\x1a\ttask.etag\x82\xd3\xe4\x93\x02/\x12\'/api/v1/projects/{project}/tasks/{task}b\x04task\x12\x8e\x01\n\tListTasks\x12 .tandem.work.v1.ListTasksRequest\x1a!.tandem.work.v1.ListTasksResponse\"<\x90\x02\x01\x92\xdb\x18\r\x08\x02\x12\ttask.read\x82\xd3\xe4\x93\x02\"\x12 /api/v1/projects/{project}/tasks\x12\xd0\x01\n\x0eTransitionTask\x12%.tandem.work.v1.TransitionTaskRequest\x1a&.tandem.work.v1.TransitionTaskResponse\"o\x92\xdb\x18\x13\x08\x02\x12\x0ftask.transition\x9a\xdb\x18\x11\x1a\ttask.etag\"\x04\x65tag\x82\xd3\xe4\x93\x02=\"2/api/v1/projects/{project}/tasks/{task}:transition:\x01*b\x04taskb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19tandem/work/v1/task.proto\x12\x0etandem.work.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftandem/gateway/v1/gateway.proto\x1a\x1dtandem/policy/v1/policy.proto\x1a\x1btandem/work/v1/person.proto\"\xeb\x05\n\x04Task\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\x05\x12\x19\n\x05title\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x1e\n\x0b\x64\x65scription\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x18\xa0\x9c\x01\x12\x35\n\x06status\x18\x06 \x01(\x0e\x32\x1b.tandem.work.v1.Task.StatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x39\n\x08priority\x18\x07 \x01(\x0e\x32\x1d.tandem.work.v1.Task.PriorityB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\'\n\x07\x63reator\x18\x08 \x01(\x0b\x32\x16.tandem.work.v1.Person\x12,\n\x08\x64ue_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rcomplete_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\r \x01(\t\x12(\n\x08\x61ssignee\x18\x0e \x01(\x0b\x32\x16.tandem.work.v1.Person\x12/\n\x0b\x64\x65lete_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"c\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\x08\n\x04TODO\x10\x01\x12\x0f\n\x0bIN_PROGRESS\x10\x02\x12\r\n\tIN_REVIEW\x10\x03\x12\x08\n\x04\x44ONE\x10\x04\x12\r\n\tCANCELLED\x10\x05\"O\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x07\n\x03LOW\x10\x01\x12\n\n\x06MEDIUM\x10\x02\x12\x08\n\x04HIGH\x10\x03\x12\n\n\x06URGENT\x10\x04\"~\n\x11\x43reateTaskRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12*\n\x04task\x18\x02 \x01(\x0b\x32\x14.tandem.work.v1.TaskB\x06\xbaH\x03\xc8\x01\x01\x12!\n\x0fidempotency_key\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"8\n\x12\x43reateTaskResponse\x12\"\n\x04task\x18\x01 \x01(\x0b\x32\x14.tandem.work.v1.Task\"[\n\x0eGetTaskRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x17\n\x04task\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18$\x12\x14\n\x0cshow_deleted\x18\x03 \x01(\x08\"5\n\x0fGetTaskResponse\x12\"\n\x04task\x18\x01 \x01(\x0b\x32\x14.tandem.work.v1.Task\"~\n\x10ListTasksRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x14\n\x0cshow_deleted\x18\x04 \x01(\x08\"Q\n\x11ListTasksResponse\x12#\n\x05tasks\x18\x01 \x03(\x0b\x32\x14.tandem.work.v1.Task\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xbf\x01\n\x15TransitionTaskRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x17\n\x04task\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18$\x12\x37\n\x06status\x18\x03 \x01(\x0e\x32\x1b.tandem.work.v1.Task.StatusB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x15\n\x04\x65tag\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12!\n\x0fidempotency_key\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"<\n\x16TransitionTaskResponse\x12\"\n\x04task\x18\x01 \x01(\x0b\x32\x14.tandem.work.v1.Task\"\xe3\x01\n\x11UpdateTaskRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x1b\n\x08task_ref\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18$\x12*\n\x04task\x18\x03 \x01(\x0b\x32\x14.tandem.work.v1.TaskB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x15\n\x04\x65tag\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12!\n\x0fidempotency_key\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"8\n\x12UpdateTaskResponse\x12\"\n\x04task\x18\x01 \x01(\x0b\x32\x14.tandem.work.v1.Task\"\x9e\x01\n\x11\x41ssignTaskRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x17\n\x04task\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18$\x12\x1a\n\x08\x61ssignee\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x15\n\x04\x65tag\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12!\n\x0fidempotency_key\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"8\n\x12\x41ssignTaskResponse\x12\"\n\x04task\x18\x01 \x01(\x0b\x32\x14.tandem.work.v1.Task\"\x84\x01\n\x13UnassignTaskRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x17\n\x04task\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18$\x12\x15\n\x04\x65tag\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12!\n\x0fidempotency_key\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\":\n\x14UnassignTaskResponse\x12\"\n\x04task\x18\x01 \x01(\x0b\x32\x14.tandem.work.v1.Task\"\x82\x01\n\x11\x44\x65leteTaskRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x17\n\x04task\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18$\x12\x15\n\x04\x65tag\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12!\n\x0fidempotency_key\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"8\n\x12\x44\x65leteTaskResponse\x12\"\n\x04task\x18\x01 \x01(\x0b\x32\x14.tandem.work.v1.Task\"m\n\x13UndeleteTaskRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x17\n\x04task\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18$\x12!\n\x0fidempotency_key\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\":\n\x14UndeleteTaskResponse\x12\"\n\x04task\x18\x01 \x01(\x0b\x32\x14.tandem.work.v1.Task2\xcd\x0f\n\x0bTaskService\x12\x81\x02\n\nCreateTask\x12!.tandem.work.v1.CreateTaskRequest\x1a\".tandem.work.v1.CreateTaskResponse\"\xab\x01\x92\xdb\x18\x1b\x08\x02\x12\x0btask.create\x1a\nwork.write\x9a\xdb\x18T\x08\xc9\x01\x12\x33/api/v1/projects/{task.project}/tasks/{task.number}\x1a\ttask.etag2\x0fidempotency_key\x82\xd3\xe4\x93\x02.\" /api/v1/projects/{project}/tasks:\x04taskb\x04task\x12\xaf\x01\n\x07GetTask\x12\x1e.tandem.work.v1.GetTaskRequest\x1a\x1f.tandem.work.v1.GetTaskResponse\"c\x90\x02\x01\x92\xdb\x18\x18\x08\x02\x12\ttask.read\x1a\twork.read\x9a\xdb\x18\x0b\x1a\ttask.etag\x82\xd3\xe4\x93\x02/\x12\'/api/v1/projects/{project}/tasks/{task}b\x04task\x12\x99\x01\n\tListTasks\x12 .tandem.work.v1.ListTasksRequest\x1a!.tandem.work.v1.ListTasksResponse\"G\x90\x02\x01\x92\xdb\x18\x18\x08\x02\x12\ttask.read\x1a\twork.read\x82\xd3\xe4\x93\x02\"\x12 /api/v1/projects/{project}/tasks\x12\xee\x01\n\x0eTransitionTask\x12%.tandem.work.v1.TransitionTaskRequest\x1a&.tandem.work.v1.TransitionTaskResponse\"\x8c\x01\x92\xdb\x18\x1f\x08\x02\x12\x0ftask.transition\x1a\nwork.write\x9a\xdb\x18\"\x1a\ttask.etag\"\x04\x65tag2\x0fidempotency_key\x82\xd3\xe4\x93\x02=\"2/api/v1/projects/{project}/tasks/{task}:transition:\x01*b\x04task\x12\x95\x02\n\nUpdateTask\x12!.tandem.work.v1.UpdateTaskRequest\x1a\".tandem.work.v1.UpdateTaskResponse\"\xbf\x01\x92\xdb\x18\x1b\x08\x02\x12\x0btask.update\x1a\nwork.write\x9a\xdb\x18\"\x1a\ttask.etag\"\x04\x65tag2\x0fidempotency_key\x82\xd3\xe4\x93\x02t2+/api/v1/projects/{project}/tasks/{task_ref}:\x04taskZ9\x1a+/api/v1/projects/{project}/tasks/{task_ref}:\x04taskb\x04taskb\x04task\x12\xda\x01\n\nAssignTask\x12!.tandem.work.v1.AssignTaskRequest\x1a\".tandem.work.v1.AssignTaskResponse\"\x84\x01\x92\xdb\x18\x1b\x08\x02\x12\x0btask.assign\x1a\nwork.write\x9a\xdb\x18\"\x1a\ttask.etag\"\x04\x65tag2\x0fidempotency_key\x82\xd3\xe4\x93\x02\x39\"./api/v1/projects/{project}/tasks/{task}:assign:\x01*b\x04task\x12\xe2\x01\n\x0cUnassignTask\x12#.tandem.work.v1.UnassignTaskRequest\x1a$.tandem.work.v1.UnassignTaskResponse\"\x86\x01\x92\xdb\x18\x1b\x08\x02\x12\x0btask.assign\x1a\nwork.write\x9a\xdb\x18\"\x1a\ttask.etag\"\x04\x65tag2\x0fidempotency_key\x82\xd3\xe4\x93\x02;\"0/api/v1/projects/{project}/tasks/{task}:unassign:\x01*b\x04task\x12\xc1\x01\n\nDeleteTask\x12!.tandem.work.v1.DeleteTaskRequest\x1a\".tandem.work.v1.DeleteTaskResponse\"l\x92\xdb\x18\x1b\x08\x02\x12\x0btask.delete\x1a\nwork.write\x9a\xdb\x18\x1a\x08\xcc\x01\"\x04\x65tag2\x0fidempotency_key\x82\xd3\xe4\x93\x02)*\'/api/v1/projects/{project}/tasks/{task}\x12\xdc\x01\n\x0cUndeleteTask\x12#.tandem.work.v1.UndeleteTaskRequest\x1a$.tandem.work.v1.UndeleteTaskResponse\"\x80\x01\x92\xdb\x18\x1b\x08\x02\x12\x0btask.delete\x1a\nwork.write\x9a\xdb\x18\x1c\x1a\ttask.etag2\x0fidempotency_key\x82\xd3\xe4\x93\x02;\"0/api/v1/projects/{project}/tasks/{task}:undelete:\x01*b\x04taskb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,6 +50,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATETASKREQUEST'].fields_by_name['project']._serialized_options = b'\272H\006r\004\020\001\030?'
   _globals['_CREATETASKREQUEST'].fields_by_name['task']._loaded_options = None
   _globals['_CREATETASKREQUEST'].fields_by_name['task']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_CREATETASKREQUEST'].fields_by_name['idempotency_key']._loaded_options = None
+  _globals['_CREATETASKREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\272H\005r\003\030\200\001'
   _globals['_GETTASKREQUEST'].fields_by_name['project']._loaded_options = None
   _globals['_GETTASKREQUEST'].fields_by_name['project']._serialized_options = b'\272H\006r\004\020\001\030?'
   _globals['_GETTASKREQUEST'].fields_by_name['task']._loaded_options = None
@@ -67,36 +70,110 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRANSITIONTASKREQUEST'].fields_by_name['status']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
   _globals['_TRANSITIONTASKREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_TRANSITIONTASKREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_TRANSITIONTASKREQUEST'].fields_by_name['idempotency_key']._loaded_options = None
+  _globals['_TRANSITIONTASKREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_UPDATETASKREQUEST'].fields_by_name['project']._loaded_options = None
+  _globals['_UPDATETASKREQUEST'].fields_by_name['project']._serialized_options = b'\272H\006r\004\020\001\030?'
+  _globals['_UPDATETASKREQUEST'].fields_by_name['task_ref']._loaded_options = None
+  _globals['_UPDATETASKREQUEST'].fields_by_name['task_ref']._serialized_options = b'\272H\006r\004\020\001\030$'
+  _globals['_UPDATETASKREQUEST'].fields_by_name['task']._loaded_options = None
+  _globals['_UPDATETASKREQUEST'].fields_by_name['task']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_UPDATETASKREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_UPDATETASKREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_UPDATETASKREQUEST'].fields_by_name['idempotency_key']._loaded_options = None
+  _globals['_UPDATETASKREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_ASSIGNTASKREQUEST'].fields_by_name['project']._loaded_options = None
+  _globals['_ASSIGNTASKREQUEST'].fields_by_name['project']._serialized_options = b'\272H\006r\004\020\001\030?'
+  _globals['_ASSIGNTASKREQUEST'].fields_by_name['task']._loaded_options = None
+  _globals['_ASSIGNTASKREQUEST'].fields_by_name['task']._serialized_options = b'\272H\006r\004\020\001\030$'
+  _globals['_ASSIGNTASKREQUEST'].fields_by_name['assignee']._loaded_options = None
+  _globals['_ASSIGNTASKREQUEST'].fields_by_name['assignee']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_ASSIGNTASKREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_ASSIGNTASKREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_ASSIGNTASKREQUEST'].fields_by_name['idempotency_key']._loaded_options = None
+  _globals['_ASSIGNTASKREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_UNASSIGNTASKREQUEST'].fields_by_name['project']._loaded_options = None
+  _globals['_UNASSIGNTASKREQUEST'].fields_by_name['project']._serialized_options = b'\272H\006r\004\020\001\030?'
+  _globals['_UNASSIGNTASKREQUEST'].fields_by_name['task']._loaded_options = None
+  _globals['_UNASSIGNTASKREQUEST'].fields_by_name['task']._serialized_options = b'\272H\006r\004\020\001\030$'
+  _globals['_UNASSIGNTASKREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_UNASSIGNTASKREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_UNASSIGNTASKREQUEST'].fields_by_name['idempotency_key']._loaded_options = None
+  _globals['_UNASSIGNTASKREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_DELETETASKREQUEST'].fields_by_name['project']._loaded_options = None
+  _globals['_DELETETASKREQUEST'].fields_by_name['project']._serialized_options = b'\272H\006r\004\020\001\030?'
+  _globals['_DELETETASKREQUEST'].fields_by_name['task']._loaded_options = None
+  _globals['_DELETETASKREQUEST'].fields_by_name['task']._serialized_options = b'\272H\006r\004\020\001\030$'
+  _globals['_DELETETASKREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_DELETETASKREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_DELETETASKREQUEST'].fields_by_name['idempotency_key']._loaded_options = None
+  _globals['_DELETETASKREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_UNDELETETASKREQUEST'].fields_by_name['project']._loaded_options = None
+  _globals['_UNDELETETASKREQUEST'].fields_by_name['project']._serialized_options = b'\272H\006r\004\020\001\030?'
+  _globals['_UNDELETETASKREQUEST'].fields_by_name['task']._loaded_options = None
+  _globals['_UNDELETETASKREQUEST'].fields_by_name['task']._serialized_options = b'\272H\006r\004\020\001\030$'
+  _globals['_UNDELETETASKREQUEST'].fields_by_name['idempotency_key']._loaded_options = None
+  _globals['_UNDELETETASKREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\272H\005r\003\030\200\001'
   _globals['_TASKSERVICE'].methods_by_name['CreateTask']._loaded_options = None
-  _globals['_TASKSERVICE'].methods_by_name['CreateTask']._serialized_options = b'\222\333\030\017\010\002\022\013task.create\232\333\030C\010\311\001\0223/api/v1/projects/{task.project}/tasks/{task.number}\032\ttask.etag\202\323\344\223\002.\" /api/v1/projects/{project}/tasks:\004taskb\004task'
+  _globals['_TASKSERVICE'].methods_by_name['CreateTask']._serialized_options = b'\222\333\030\033\010\002\022\013task.create\032\nwork.write\232\333\030T\010\311\001\0223/api/v1/projects/{task.project}/tasks/{task.number}\032\ttask.etag2\017idempotency_key\202\323\344\223\002.\" /api/v1/projects/{project}/tasks:\004taskb\004task'
   _globals['_TASKSERVICE'].methods_by_name['GetTask']._loaded_options = None
-  _globals['_TASKSERVICE'].methods_by_name['GetTask']._serialized_options = b'\220\002\001\222\333\030\r\010\002\022\ttask.read\232\333\030\013\032\ttask.etag\202\323\344\223\002/\022\'/api/v1/projects/{project}/tasks/{task}b\004task'
+  _globals['_TASKSERVICE'].methods_by_name['GetTask']._serialized_options = b'\220\002\001\222\333\030\030\010\002\022\ttask.read\032\twork.read\232\333\030\013\032\ttask.etag\202\323\344\223\002/\022\'/api/v1/projects/{project}/tasks/{task}b\004task'
   _globals['_TASKSERVICE'].methods_by_name['ListTasks']._loaded_options = None
-  _globals['_TASKSERVICE'].methods_by_name['ListTasks']._serialized_options = b'\220\002\001\222\333\030\r\010\002\022\ttask.read\202\323\344\223\002\"\022 /api/v1/projects/{project}/tasks'
+  _globals['_TASKSERVICE'].methods_by_name['ListTasks']._serialized_options = b'\220\002\001\222\333\030\030\010\002\022\ttask.read\032\twork.read\202\323\344\223\002\"\022 /api/v1/projects/{project}/tasks'
   _globals['_TASKSERVICE'].methods_by_name['TransitionTask']._loaded_options = None
-  _globals['_TASKSERVICE'].methods_by_name['TransitionTask']._serialized_options = b'\222\333\030\023\010\002\022\017task.transition\232\333\030\021\032\ttask.etag\"\004etag\202\323\344\223\002=\"2/api/v1/projects/{project}/tasks/{task}:transition:\001*b\004task'
-  _globals['_TASK']._serialized_start=231
-  _globals['_TASK']._serialized_end=887
-  _globals['_TASK_STATUS']._serialized_start=707
-  _globals['_TASK_STATUS']._serialized_end=806
-  _globals['_TASK_PRIORITY']._serialized_start=808
-  _globals['_TASK_PRIORITY']._serialized_end=887
-  _globals['_CREATETASKREQUEST']._serialized_start=889
-  _globals['_CREATETASKREQUEST']._serialized_end=980
-  _globals['_CREATETASKRESPONSE']._serialized_start=982
-  _globals['_CREATETASKRESPONSE']._serialized_end=1038
-  _globals['_GETTASKREQUEST']._serialized_start=1040
-  _globals['_GETTASKREQUEST']._serialized_end=1109
-  _globals['_GETTASKRESPONSE']._serialized_start=1111
-  _globals['_GETTASKRESPONSE']._serialized_end=1164
-  _globals['_LISTTASKSREQUEST']._serialized_start=1166
-  _globals['_LISTTASKSREQUEST']._serialized_end=1270
-  _globals['_LISTTASKSRESPONSE']._serialized_start=1272
-  _globals['_LISTTASKSRESPONSE']._serialized_end=1353
-  _globals['_TRANSITIONTASKREQUEST']._serialized_start=1356
-  _globals['_TRANSITIONTASKREQUEST']._serialized_end=1512
-  _globals['_TRANSITIONTASKRESPONSE']._serialized_start=1514
-  _globals['_TRANSITIONTASKRESPONSE']._serialized_end=1574
-  _globals['_TASKSERVICE']._serialized_start=1577
-  _globals['_TASKSERVICE']._serialized_end=2344
+  _globals['_TASKSERVICE'].methods_by_name['TransitionTask']._serialized_options = b'\222\333\030\037\010\002\022\017task.transition\032\nwork.write\232\333\030\"\032\ttask.etag\"\004etag2\017idempotency_key\202\323\344\223\002=\"2/api/v1/projects/{project}/tasks/{task}:transition:\001*b\004task'
+  _globals['_TASKSERVICE'].methods_by_name['UpdateTask']._loaded_options = None
+  _globals['_TASKSERVICE'].methods_by_name['UpdateTask']._serialized_options = b'\222\333\030\033\010\002\022\013task.update\032\nwork.write\232\333\030\"\032\ttask.etag\"\004etag2\017idempotency_key\202\323\344\223\002t2+/api/v1/projects/{project}/tasks/{task_ref}:\004taskZ9\032+/api/v1/projects/{project}/tasks/{task_ref}:\004taskb\004taskb\004task'
+  _globals['_TASKSERVICE'].methods_by_name['AssignTask']._loaded_options = None
+  _globals['_TASKSERVICE'].methods_by_name['AssignTask']._serialized_options = b'\222\333\030\033\010\002\022\013task.assign\032\nwork.write\232\333\030\"\032\ttask.etag\"\004etag2\017idempotency_key\202\323\344\223\0029\"./api/v1/projects/{project}/tasks/{task}:assign:\001*b\004task'
+  _globals['_TASKSERVICE'].methods_by_name['UnassignTask']._loaded_options = None
+  _globals['_TASKSERVICE'].methods_by_name['UnassignTask']._serialized_options = b'\222\333\030\033\010\002\022\013task.assign\032\nwork.write\232\333\030\"\032\ttask.etag\"\004etag2\017idempotency_key\202\323\344\223\002;\"0/api/v1/projects/{project}/tasks/{task}:unassign:\001*b\004task'
+  _globals['_TASKSERVICE'].methods_by_name['DeleteTask']._loaded_options = None
+  _globals['_TASKSERVICE'].methods_by_name['DeleteTask']._serialized_options = b'\222\333\030\033\010\002\022\013task.delete\032\nwork.write\232\333\030\032\010\314\001\"\004etag2\017idempotency_key\202\323\344\223\002)*\'/api/v1/projects/{project}/tasks/{task}'
+  _globals['_TASKSERVICE'].methods_by_name['UndeleteTask']._loaded_options = None
+  _globals['_TASKSERVICE'].methods_by_name['UndeleteTask']._serialized_options = b'\222\333\030\033\010\002\022\013task.delete\032\nwork.write\232\333\030\034\032\ttask.etag2\017idempotency_key\202\323\344\223\002;\"0/api/v1/projects/{project}/tasks/{task}:undelete:\001*b\004task'
+  _globals['_TASK']._serialized_start=265
+  _globals['_TASK']._serialized_end=1012
+  _globals['_TASK_STATUS']._serialized_start=832
+  _globals['_TASK_STATUS']._serialized_end=931
+  _globals['_TASK_PRIORITY']._serialized_start=933
+  _globals['_TASK_PRIORITY']._serialized_end=1012
+  _globals['_CREATETASKREQUEST']._serialized_start=1014
+  _globals['_CREATETASKREQUEST']._serialized_end=1140
+  _globals['_CREATETASKRESPONSE']._serialized_start=1142
+  _globals['_CREATETASKRESPONSE']._serialized_end=1198
+  _globals['_GETTASKREQUEST']._serialized_start=1200
+  _globals['_GETTASKREQUEST']._serialized_end=1291
+  _globals['_GETTASKRESPONSE']._serialized_start=1293
+  _globals['_GETTASKRESPONSE']._serialized_end=1346
+  _globals['_LISTTASKSREQUEST']._serialized_start=1348
+  _globals['_LISTTASKSREQUEST']._serialized_end=1474
+  _globals['_LISTTASKSRESPONSE']._serialized_start=1476
+  _globals['_LISTTASKSRESPONSE']._serialized_end=1557
+  _globals['_TRANSITIONTASKREQUEST']._serialized_start=1560
+  _globals['_TRANSITIONTASKREQUEST']._serialized_end=1751
+  _globals['_TRANSITIONTASKRESPONSE']._serialized_start=1753
+  _globals['_TRANSITIONTASKRESPONSE']._serialized_end=1813
+  _globals['_UPDATETASKREQUEST']._serialized_start=1816
+  _globals['_UPDATETASKREQUEST']._serialized_end=2043
+  _globals['_UPDATETASKRESPONSE']._serialized_start=2045
+  _globals['_UPDATETASKRESPONSE']._serialized_end=2101
+  _globals['_ASSIGNTASKREQUEST']._serialized_start=2104
+  _globals['_ASSIGNTASKREQUEST']._serialized_end=2262
+  _globals['_ASSIGNTASKRESPONSE']._serialized_start=2264
+  _globals['_ASSIGNTASKRESPONSE']._serialized_end=2320
+  _globals['_UNASSIGNTASKREQUEST']._serialized_start=2323
+  _globals['_UNASSIGNTASKREQUEST']._serialized_end=2455
+  _globals['_UNASSIGNTASKRESPONSE']._serialized_start=2457
+  _globals['_UNASSIGNTASKRESPONSE']._serialized_end=2515
+  _globals['_DELETETASKREQUEST']._serialized_start=2518
+  _globals['_DELETETASKREQUEST']._serialized_end=2648
+  _globals['_DELETETASKRESPONSE']._serialized_start=2650
+  _globals['_DELETETASKRESPONSE']._serialized_end=2706
+  _globals['_UNDELETETASKREQUEST']._serialized_start=2708
+  _globals['_UNDELETETASKREQUEST']._serialized_end=2817
+  _globals['_UNDELETETASKRESPONSE']._serialized_start=2819
+  _globals['_UNDELETETASKRESPONSE']._serialized_end=2877
+  _globals['_TASKSERVICE']._serialized_start=2880
+  _globals['_TASKSERVICE']._serialized_end=4877
 # @@protoc_insertion_point(module_scope)

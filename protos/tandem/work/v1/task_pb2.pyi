@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -108,6 +109,8 @@ class Task(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    ASSIGNEE_FIELD_NUMBER: _builtins.int
+    DELETE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Which task this is, for ever: a UUIDv7. Output only."""
     project: _builtins.str
@@ -144,6 +147,14 @@ class Task(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When anything above last changed. Output only."""
 
+    @_builtins.property
+    def assignee(self) -> _person_pb2.Person:
+        """Who is to do it: a member of the project. Absent while nobody is. Changed by AssignTask and UnassignTask. Output only."""
+
+    @_builtins.property
+    def delete_time(self) -> _timestamp_pb2.Timestamp:
+        """When the task was deleted. Absent while it is not. Output only."""
+
     def __init__(
         self,
         *,
@@ -160,10 +171,12 @@ class Task(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        assignee: _person_pb2.Person | None = ...,
+        delete_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["complete_time", b"complete_time", "create_time", b"create_time", "creator", b"creator", "due_time", b"due_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "complete_time", b"complete_time", "create_time", b"create_time", "creator", b"creator", "delete_time", b"delete_time", "due_time", b"due_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_time", b"complete_time", "create_time", b"create_time", "creator", b"creator", "description", b"description", "due_time", b"due_time", "etag", b"etag", "id", b"id", "number", b"number", "priority", b"priority", "project", b"project", "status", b"status", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "complete_time", b"complete_time", "create_time", b"create_time", "creator", b"creator", "delete_time", b"delete_time", "description", b"description", "due_time", b"due_time", "etag", b"etag", "id", b"id", "number", b"number", "priority", b"priority", "project", b"project", "status", b"status", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -177,8 +190,11 @@ class CreateTaskRequest(_message.Message):
 
     PROJECT_FIELD_NUMBER: _builtins.int
     TASK_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """The id or slug of the project that the task shall belong to."""
+    idempotency_key: _builtins.str
+    """A name for this attempt, such as a UUID. Tried again under the same name within a day, it gets the first answer again."""
     @_builtins.property
     def task(self) -> Global___Task:
         """The task: title, and optionally description, status, priority and due_time."""
@@ -188,10 +204,11 @@ class CreateTaskRequest(_message.Message):
         *,
         project: _builtins.str = ...,
         task: Global___Task | None = ...,
+        idempotency_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "project", b"project", "task", b"task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -229,19 +246,23 @@ class GetTaskRequest(_message.Message):
 
     PROJECT_FIELD_NUMBER: _builtins.int
     TASK_FIELD_NUMBER: _builtins.int
+    SHOW_DELETED_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """The project's id or slug."""
     task: _builtins.str
     """The task's number in the project, or its id."""
+    show_deleted: _builtins.bool
+    """Whether to find the task even when it has been deleted."""
     def __init__(
         self,
         *,
         project: _builtins.str = ...,
         task: _builtins.str = ...,
+        show_deleted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "show_deleted", b"show_deleted", "task", b"task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -280,22 +301,26 @@ class ListTasksRequest(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    SHOW_DELETED_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """The project's id or slug."""
     page_size: _builtins.int
     """How many tasks a page may hold: 0 stands for 20, more than 100 for 100."""
     page_token: _builtins.str
     """The `next_page_token` of the page before. Good for the same project only."""
+    show_deleted: _builtins.bool
+    """Whether deleted tasks are listed too."""
     def __init__(
         self,
         *,
         project: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        show_deleted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "project", b"project"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "project", b"project", "show_deleted", b"show_deleted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -339,6 +364,7 @@ class TransitionTaskRequest(_message.Message):
     TASK_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """The project's id or slug."""
     task: _builtins.str
@@ -349,6 +375,8 @@ class TransitionTaskRequest(_message.Message):
     """The `etag` of the task as the caller has seen it. When it is sent and the task has changed since, the answer is
     ABORTED with reason ETAG_MISMATCH.
     """
+    idempotency_key: _builtins.str
+    """A name for this attempt, such as a UUID. Tried again under the same name within a day, it gets the first answer again."""
     def __init__(
         self,
         *,
@@ -356,10 +384,11 @@ class TransitionTaskRequest(_message.Message):
         task: _builtins.str = ...,
         status: Global___Task.Status.ValueType = ...,
         etag: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "project", b"project", "status", b"status", "task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "idempotency_key", b"idempotency_key", "project", b"project", "status", b"status", "task", b"task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -388,3 +417,315 @@ class TransitionTaskResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TransitionTaskResponse: _TypeAlias = TransitionTaskResponse  # noqa: Y015
+
+@_typing.final
+class UpdateTaskRequest(_message.Message):
+    """What shall change about a task."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    TASK_REF_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """The project's id or slug."""
+    task_ref: _builtins.str
+    """The task's number in the project, or its id."""
+    etag: _builtins.str
+    """The `etag` that the caller has seen. When it is sent and is no longer the one of today, the answer is ABORTED with reason
+    ETAG_MISMATCH.
+    """
+    idempotency_key: _builtins.str
+    """A name for this attempt, such as a UUID. Tried again under the same name within a day, it gets the first answer again."""
+    @_builtins.property
+    def task(self) -> Global___Task:
+        """The task, with new values in the fields that shall change. Output-only fields are ignored."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which fields of the resource to change: title, description, status, priority, due_time. Empty stands for those that are set; "*" for all of
+        them, and what is not set is cleared then. Over REST, PATCH names the fields that it sends, and PUT all of them.
+        """
+
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        task_ref: _builtins.str = ...,
+        task: Global___Task | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        etag: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "idempotency_key", b"idempotency_key", "project", b"project", "task", b"task", "task_ref", b"task_ref", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateTaskRequest: _TypeAlias = UpdateTaskRequest  # noqa: Y015
+
+@_typing.final
+class UpdateTaskResponse(_message.Message):
+    """The task after the change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def task(self) -> Global___Task:
+        """The task."""
+
+    def __init__(
+        self,
+        *,
+        task: Global___Task | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateTaskResponse: _TypeAlias = UpdateTaskResponse  # noqa: Y015
+
+@_typing.final
+class AssignTaskRequest(_message.Message):
+    """Which task to give away, and to whom."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    ASSIGNEE_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """The project's id or slug."""
+    task: _builtins.str
+    """The task's number in the project, or its id."""
+    assignee: _builtins.str
+    """The id of the member who shall have it."""
+    etag: _builtins.str
+    """The `etag` that the caller has seen. When it is sent and is no longer the one of today, the answer is ABORTED with reason
+    ETAG_MISMATCH.
+    """
+    idempotency_key: _builtins.str
+    """A name for this attempt, such as a UUID. Tried again under the same name within a day, it gets the first answer again."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        task: _builtins.str = ...,
+        assignee: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "etag", b"etag", "idempotency_key", b"idempotency_key", "project", b"project", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AssignTaskRequest: _TypeAlias = AssignTaskRequest  # noqa: Y015
+
+@_typing.final
+class AssignTaskResponse(_message.Message):
+    """The task after the change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def task(self) -> Global___Task:
+        """The task."""
+
+    def __init__(
+        self,
+        *,
+        task: Global___Task | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AssignTaskResponse: _TypeAlias = AssignTaskResponse  # noqa: Y015
+
+@_typing.final
+class UnassignTaskRequest(_message.Message):
+    """Which task to take back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """The project's id or slug."""
+    task: _builtins.str
+    """The task's number in the project, or its id."""
+    etag: _builtins.str
+    """The `etag` that the caller has seen. When it is sent and is no longer the one of today, the answer is ABORTED with reason
+    ETAG_MISMATCH.
+    """
+    idempotency_key: _builtins.str
+    """A name for this attempt, such as a UUID. Tried again under the same name within a day, it gets the first answer again."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        task: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "idempotency_key", b"idempotency_key", "project", b"project", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnassignTaskRequest: _TypeAlias = UnassignTaskRequest  # noqa: Y015
+
+@_typing.final
+class UnassignTaskResponse(_message.Message):
+    """The task after the change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def task(self) -> Global___Task:
+        """The task."""
+
+    def __init__(
+        self,
+        *,
+        task: Global___Task | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnassignTaskResponse: _TypeAlias = UnassignTaskResponse  # noqa: Y015
+
+@_typing.final
+class DeleteTaskRequest(_message.Message):
+    """Which task to delete."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """The project's id or slug."""
+    task: _builtins.str
+    """The task's number in the project, or its id."""
+    etag: _builtins.str
+    """The `etag` that the caller has seen. When it is sent and is no longer the one of today, the answer is ABORTED with reason
+    ETAG_MISMATCH.
+    """
+    idempotency_key: _builtins.str
+    """A name for this attempt, such as a UUID. Tried again under the same name within a day, it gets the first answer again."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        task: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "idempotency_key", b"idempotency_key", "project", b"project", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteTaskRequest: _TypeAlias = DeleteTaskRequest  # noqa: Y015
+
+@_typing.final
+class DeleteTaskResponse(_message.Message):
+    """The task that was deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def task(self) -> Global___Task:
+        """The task."""
+
+    def __init__(
+        self,
+        *,
+        task: Global___Task | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteTaskResponse: _TypeAlias = DeleteTaskResponse  # noqa: Y015
+
+@_typing.final
+class UndeleteTaskRequest(_message.Message):
+    """Which task to restore."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """The project's id or slug."""
+    task: _builtins.str
+    """The task's number in the project, or its id."""
+    idempotency_key: _builtins.str
+    """A name for this attempt, such as a UUID. Tried again under the same name within a day, it gets the first answer again."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        task: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "project", b"project", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndeleteTaskRequest: _TypeAlias = UndeleteTaskRequest  # noqa: Y015
+
+@_typing.final
+class UndeleteTaskResponse(_message.Message):
+    """The task that was restored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def task(self) -> Global___Task:
+        """The task."""
+
+    def __init__(
+        self,
+        *,
+        task: Global___Task | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndeleteTaskResponse: _TypeAlias = UndeleteTaskResponse  # noqa: Y015

@@ -55,6 +55,31 @@ class TaskServiceStub:
                 request_serializer=tandem_dot_work_dot_v1_dot_task__pb2.TransitionTaskRequest.SerializeToString,
                 response_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.TransitionTaskResponse.FromString,
                 _registered_method=True)
+        self.UpdateTask = channel.unary_unary(
+                '/tandem.work.v1.TaskService/UpdateTask',
+                request_serializer=tandem_dot_work_dot_v1_dot_task__pb2.UpdateTaskRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.UpdateTaskResponse.FromString,
+                _registered_method=True)
+        self.AssignTask = channel.unary_unary(
+                '/tandem.work.v1.TaskService/AssignTask',
+                request_serializer=tandem_dot_work_dot_v1_dot_task__pb2.AssignTaskRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.AssignTaskResponse.FromString,
+                _registered_method=True)
+        self.UnassignTask = channel.unary_unary(
+                '/tandem.work.v1.TaskService/UnassignTask',
+                request_serializer=tandem_dot_work_dot_v1_dot_task__pb2.UnassignTaskRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.UnassignTaskResponse.FromString,
+                _registered_method=True)
+        self.DeleteTask = channel.unary_unary(
+                '/tandem.work.v1.TaskService/DeleteTask',
+                request_serializer=tandem_dot_work_dot_v1_dot_task__pb2.DeleteTaskRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.DeleteTaskResponse.FromString,
+                _registered_method=True)
+        self.UndeleteTask = channel.unary_unary(
+                '/tandem.work.v1.TaskService/UndeleteTask',
+                request_serializer=tandem_dot_work_dot_v1_dot_task__pb2.UndeleteTaskRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.UndeleteTaskResponse.FromString,
+                _registered_method=True)
 
 
 class TaskServiceServicer:
@@ -90,6 +115,41 @@ class TaskServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateTask(self, request, context):
+        """Changes a task. A change of status follows the rules of TransitionTask, in the same transaction as the rest.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AssignTask(self, request, context):
+        """Gives a task to a member of the project.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnassignTask(self, request, context):
+        """Takes a task from whoever has it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteTask(self, request, context):
+        """Deletes a task. It can be restored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndeleteTask(self, request, context):
+        """Restores a task.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TaskServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -112,6 +172,31 @@ def add_TaskServiceServicer_to_server(servicer, server):
                     servicer.TransitionTask,
                     request_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.TransitionTaskRequest.FromString,
                     response_serializer=tandem_dot_work_dot_v1_dot_task__pb2.TransitionTaskResponse.SerializeToString,
+            ),
+            'UpdateTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateTask,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.UpdateTaskRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_task__pb2.UpdateTaskResponse.SerializeToString,
+            ),
+            'AssignTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.AssignTask,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.AssignTaskRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_task__pb2.AssignTaskResponse.SerializeToString,
+            ),
+            'UnassignTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnassignTask,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.UnassignTaskRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_task__pb2.UnassignTaskResponse.SerializeToString,
+            ),
+            'DeleteTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteTask,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.DeleteTaskRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_task__pb2.DeleteTaskResponse.SerializeToString,
+            ),
+            'UndeleteTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndeleteTask,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.UndeleteTaskRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_task__pb2.UndeleteTaskResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -223,6 +308,141 @@ class TaskService:
             '/tandem.work.v1.TaskService/TransitionTask',
             tandem_dot_work_dot_v1_dot_task__pb2.TransitionTaskRequest.SerializeToString,
             tandem_dot_work_dot_v1_dot_task__pb2.TransitionTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.TaskService/UpdateTask',
+            tandem_dot_work_dot_v1_dot_task__pb2.UpdateTaskRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_task__pb2.UpdateTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AssignTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.TaskService/AssignTask',
+            tandem_dot_work_dot_v1_dot_task__pb2.AssignTaskRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_task__pb2.AssignTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnassignTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.TaskService/UnassignTask',
+            tandem_dot_work_dot_v1_dot_task__pb2.UnassignTaskRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_task__pb2.UnassignTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.TaskService/DeleteTask',
+            tandem_dot_work_dot_v1_dot_task__pb2.DeleteTaskRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_task__pb2.DeleteTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndeleteTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.TaskService/UndeleteTask',
+            tandem_dot_work_dot_v1_dot_task__pb2.UndeleteTaskRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_task__pb2.UndeleteTaskResponse.FromString,
             options,
             channel_credentials,
             insecure,

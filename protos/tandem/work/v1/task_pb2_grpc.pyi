@@ -43,6 +43,16 @@ class TaskServiceStub:
     """Moves a task to another status. One transition of a task runs at a time; the others wait for up to a second, then
     get ABORTED with reason TASK_LOCKED. A move to the status that the task already has changes nothing.
     """
+    UpdateTask: _grpc.UnaryUnaryMultiCallable[_task_pb2.UpdateTaskRequest, _task_pb2.UpdateTaskResponse]
+    """Changes a task. A change of status follows the rules of TransitionTask, in the same transaction as the rest."""
+    AssignTask: _grpc.UnaryUnaryMultiCallable[_task_pb2.AssignTaskRequest, _task_pb2.AssignTaskResponse]
+    """Gives a task to a member of the project."""
+    UnassignTask: _grpc.UnaryUnaryMultiCallable[_task_pb2.UnassignTaskRequest, _task_pb2.UnassignTaskResponse]
+    """Takes a task from whoever has it."""
+    DeleteTask: _grpc.UnaryUnaryMultiCallable[_task_pb2.DeleteTaskRequest, _task_pb2.DeleteTaskResponse]
+    """Deletes a task. It can be restored."""
+    UndeleteTask: _grpc.UnaryUnaryMultiCallable[_task_pb2.UndeleteTaskRequest, _task_pb2.UndeleteTaskResponse]
+    """Restores a task."""
 
 @_typing.type_check_only
 class TaskServiceAsyncStub(TaskServiceStub):
@@ -59,6 +69,16 @@ class TaskServiceAsyncStub(TaskServiceStub):
     """Moves a task to another status. One transition of a task runs at a time; the others wait for up to a second, then
     get ABORTED with reason TASK_LOCKED. A move to the status that the task already has changes nothing.
     """
+    UpdateTask: _aio.UnaryUnaryMultiCallable[_task_pb2.UpdateTaskRequest, _task_pb2.UpdateTaskResponse]  # type: ignore[assignment]
+    """Changes a task. A change of status follows the rules of TransitionTask, in the same transaction as the rest."""
+    AssignTask: _aio.UnaryUnaryMultiCallable[_task_pb2.AssignTaskRequest, _task_pb2.AssignTaskResponse]  # type: ignore[assignment]
+    """Gives a task to a member of the project."""
+    UnassignTask: _aio.UnaryUnaryMultiCallable[_task_pb2.UnassignTaskRequest, _task_pb2.UnassignTaskResponse]  # type: ignore[assignment]
+    """Takes a task from whoever has it."""
+    DeleteTask: _aio.UnaryUnaryMultiCallable[_task_pb2.DeleteTaskRequest, _task_pb2.DeleteTaskResponse]  # type: ignore[assignment]
+    """Deletes a task. It can be restored."""
+    UndeleteTask: _aio.UnaryUnaryMultiCallable[_task_pb2.UndeleteTaskRequest, _task_pb2.UndeleteTaskResponse]  # type: ignore[assignment]
+    """Restores a task."""
 
 class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
     """Tasks, and how they move from status to status."""
@@ -96,5 +116,45 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
         """Moves a task to another status. One transition of a task runs at a time; the others wait for up to a second, then
         get ABORTED with reason TASK_LOCKED. A move to the status that the task already has changes nothing.
         """
+
+    @_abc_1.abstractmethod
+    def UpdateTask(
+        self,
+        request: _task_pb2.UpdateTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_pb2.UpdateTaskResponse, _abc.Awaitable[_task_pb2.UpdateTaskResponse]]:
+        """Changes a task. A change of status follows the rules of TransitionTask, in the same transaction as the rest."""
+
+    @_abc_1.abstractmethod
+    def AssignTask(
+        self,
+        request: _task_pb2.AssignTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_pb2.AssignTaskResponse, _abc.Awaitable[_task_pb2.AssignTaskResponse]]:
+        """Gives a task to a member of the project."""
+
+    @_abc_1.abstractmethod
+    def UnassignTask(
+        self,
+        request: _task_pb2.UnassignTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_pb2.UnassignTaskResponse, _abc.Awaitable[_task_pb2.UnassignTaskResponse]]:
+        """Takes a task from whoever has it."""
+
+    @_abc_1.abstractmethod
+    def DeleteTask(
+        self,
+        request: _task_pb2.DeleteTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_pb2.DeleteTaskResponse, _abc.Awaitable[_task_pb2.DeleteTaskResponse]]:
+        """Deletes a task. It can be restored."""
+
+    @_abc_1.abstractmethod
+    def UndeleteTask(
+        self,
+        request: _task_pb2.UndeleteTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_pb2.UndeleteTaskResponse, _abc.Awaitable[_task_pb2.UndeleteTaskResponse]]:
+        """Restores a task."""
 
 def add_TaskServiceServicer_to_server(servicer: TaskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
