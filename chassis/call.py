@@ -1,5 +1,6 @@
 """The call that is being answered, for those who answer it."""
 
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -32,6 +33,11 @@ class Call:
     """Whether somebody has asked for the permission that the contract declares."""
     code: grpc.StatusCode = grpc.StatusCode.OK
 
+    def digest(self) -> bytes:
+        """SHA-256 of the request, the same for the same content."""
+        assert self.request is not None, "the request is parsed before its handler runs"
+        return hashlib.sha256(self.request.SerializeToString(deterministic=True)).digest()
+
 
 Proceed = Callable[[Call], Awaitable[Message | None]]
 """What is further in: the next interceptor, or the handler. None is what comes of a stream."""
@@ -50,8 +56,13 @@ def current() -> Call:
 
 
 def caller() -> Principal:
-    """Who is calling. Only for methods that the contract keeps to signed-in callers."""
-    principal = _current.get().principal
+    """Who is calling. Only for methods that the contract keeps to callers with a token."""
+    principal = find_caller()
     if principal is None:
         raise LookupError("the contract lets anyone call this method; it has no caller")
     return principal
+
+
+def find_caller() -> Principal | None:
+    """Who is calling, or None. For methods that may be called with a token, and without one."""
+    return _current.get().principal

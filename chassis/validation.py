@@ -8,6 +8,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from chassis.errors import FieldViolation, InvalidArgument
+from chassis.masks import covers
 
 
 class Malformed(InvalidArgument):
@@ -34,6 +35,8 @@ class Validator:
         except DecodeError:
             raise Malformed from None
         violations = [_violation(broken) for broken in self._validator.collect_violations(request)]
+        if violations and "update_mask" in request.DESCRIPTOR.fields_by_name:
+            violations = [violation for violation in violations if _matters(request, violation.field)]
         if b"\0" in payload:  # hardly ever: only then is it worth a walk
             violations += [
                 FieldViolation(path, "must not contain NUL characters") for path in _fields_with_nul(request)
@@ -41,6 +44,14 @@ class Validator:
         if violations:
             raise InvalidArgument(*violations)
         return request
+
+
+def _matters(request: Any, path: str) -> bool:
+    """Whether a request that changes some fields of a resource changes this one. What it does not is not looked at."""
+    resource, _, field = path.partition(".")
+    if not field:
+        return True
+    return covers(request.update_mask.paths, getattr(request, resource), field.partition(".")[0].partition("[")[0])
 
 
 def _violation(broken: protovalidate.Violation) -> FieldViolation:

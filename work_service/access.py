@@ -29,18 +29,43 @@ class Permission(StrEnum):
     """What a method of the contract may need."""
 
     PROJECT_READ = "project.read"
+    PROJECT_UPDATE = "project.update"
+    PROJECT_DELETE = "project.delete"
+    PROJECT_UNDELETE = "project.undelete"
+    MEMBER_READ = "member.read"
+    MEMBER_ADD = "member.add"
+    MEMBER_UPDATE = "member.update"
+    MEMBER_REMOVE = "member.remove"
+    MEMBER_LEAVE = "member.leave"
     TASK_READ = "task.read"
     TASK_CREATE = "task.create"
+    TASK_UPDATE = "task.update"
     TASK_TRANSITION = "task.transition"
+    TASK_ASSIGN = "task.assign"
+    TASK_DELETE = "task.delete"
 
 
-_VIEWER = frozenset({Permission.PROJECT_READ, Permission.TASK_READ})
-_DEVELOPER = _VIEWER | {Permission.TASK_CREATE, Permission.TASK_TRANSITION}
+_VIEWER = frozenset(
+    {Permission.PROJECT_READ, Permission.MEMBER_READ, Permission.MEMBER_LEAVE, Permission.TASK_READ},
+)
+_DEVELOPER = _VIEWER | {
+    Permission.TASK_CREATE,
+    Permission.TASK_UPDATE,
+    Permission.TASK_TRANSITION,
+    Permission.TASK_ASSIGN,
+    Permission.TASK_DELETE,
+}
+_MAINTAINER = _DEVELOPER | {
+    Permission.PROJECT_UPDATE,
+    Permission.MEMBER_ADD,
+    Permission.MEMBER_UPDATE,
+    Permission.MEMBER_REMOVE,
+}
 
 GRANTS: Mapping[Role, frozenset[Permission]] = {
     Role.VIEWER: _VIEWER,
     Role.DEVELOPER: _DEVELOPER,
-    Role.MAINTAINER: _DEVELOPER,
+    Role.MAINTAINER: _MAINTAINER,
     Role.OWNER: frozenset(Permission),
 }
 
@@ -55,6 +80,16 @@ class RoleTooLow(PermissionDenied):
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try at a change that may be tried again under the same name."""
+
+    method: str
+    key: str
+    digest: bytes
+    """SHA-256 of the request: another request cannot use the name."""
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """Who is calling, as work sees them."""
 
@@ -62,6 +97,8 @@ class Caller:
     everywhere: Role | None
     """The role they have in every project."""
     request_id: str
+    attempt: Attempt | None = None
+    """What they call this attempt, if they gave it a name."""
 
     def role(self, as_member: str | None) -> Role:
         """The higher of what they are as a member, and what they are everywhere. They must be one of the two."""
@@ -74,15 +111,32 @@ class Caller:
 _RANK: Mapping[Role, int] = {role: rank for rank, role in enumerate(Role)}
 
 
-def caller() -> Caller:
-    """Who is calling."""
+def caller(*, attempt: str = "") -> Caller:
+    """Who is calling, and what they call this attempt."""
     principal = call.caller()
+    answering = call.current()
     everywhere = [EVERYWHERE[role] for role in principal.roles if role in EVERYWHERE]
     return Caller(
         user_id=UserId(principal.subject),
         everywhere=max(everywhere, key=_RANK.__getitem__) if everywhere else None,
-        request_id=call.current().request_id,
+        request_id=answering.request_id,
+        attempt=Attempt(answering.method.name, attempt, answering.digest()) if attempt else None,
     )
+
+
+def require_owner(role: Role) -> None:
+    """Go on only if `role` is an owner's, who alone deal with owners.
+
+    Raises:
+        RoleTooLow: It is not.
+    """
+    if role is not Role.OWNER:
+        raise RoleTooLow(metadata={"role": role.value, "permission": call.current().method.permission})
+
+
+def answered_before() -> None:
+    """Go on without asking: the caller gets an answer that they have had before."""
+    call.current().permitted = True
 
 
 def require(role: Role) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from chassis.config import SecretKey
@@ -20,6 +20,9 @@ class WorkSettings(ServerSettings, DatabaseSettings):
     """Authenticates page tokens."""
     identity_address: str
     """host:port of the identity service."""
+    client_id: str = "work"
+    """The service account that work calls identity with."""
+    client_secret: SecretStr
     token_issuer: str = "http://localhost:8080"  # noqa: S105 - a name, not a secret
     """The `iss` of the tokens that are trusted here: identity's IDENTITY_ISSUER, to the letter."""
     lock_timeout_ms: int = Field(default=1000, ge=1, le=60_000)

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
@@ -55,10 +56,13 @@ members = Table(
     Column("user_id", Uuid, nullable=False),
     Column("role", Text, nullable=False),
     Column("create_time", instant, nullable=False),
+    Column("update_time", instant, nullable=False),
+    Column("version", Integer, nullable=False, server_default=text("1")),
     PrimaryKeyConstraint("project_id", "user_id"),
     CheckConstraint("role IN ('VIEWER', 'DEVELOPER', 'MAINTAINER', 'OWNER')", name="role"),
 )
 Index("members_user_id_idx", members.c.user_id, members.c.project_id)
+Index("members_joined_idx", members.c.project_id, members.c.create_time, members.c.user_id)
 
 # Numbers are given out here, apart from the project, so that nothing waits for the row that everybody reads.
 task_counters = Table(
@@ -79,6 +83,7 @@ tasks = Table(
     Column("status", Text, nullable=False),
     Column("priority", Text, nullable=False),
     Column("creator_id", Uuid, nullable=False),
+    Column("assignee_id", Uuid),
     Column("due_time", instant),
     Column("complete_time", instant),
     Column("create_time", instant, nullable=False),
@@ -91,6 +96,20 @@ tasks = Table(
     CheckConstraint("(status = 'DONE') = (complete_time IS NOT NULL)", name="complete_time"),
 )
 Index("tasks_live_idx", tasks.c.project_id, tasks.c.number, postgresql_where=tasks.c.delete_time.is_(None))
+
+# What changes were answered that may be tried again: kept for a day.
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("caller_id", Uuid, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("answer", JSONB),
+    Column("create_time", instant, nullable=False),
+    PrimaryKeyConstraint("caller_id", "method", "key"),
+)
+Index("attempts_create_time_idx", attempts.c.create_time)
 
 # What happened.
 activities = Table(

@@ -4,14 +4,15 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NewType
+from typing import Any, NewType, TypedDict
 from uuid import UUID
 
-from chassis.errors import AlreadyExists, FieldViolation, InvalidArgument, NotFound
+from chassis.errors import Aborted, AlreadyExists, FieldViolation, InvalidArgument, NotFound
 from chassis.ids import parse_id
 from work_service.access import Role, UserId
+from work_service.journal.domain import expect_etag
 
 ProjectId = NewType("ProjectId", UUID)
 
@@ -23,6 +24,18 @@ class ProjectNotFound(NotFound):
     """There is no such project."""
 
     reason = "PROJECT_NOT_FOUND"
+
+
+class ProjectNotDeleted(AlreadyExists):
+    """This project has not been deleted."""
+
+    reason = "PROJECT_NOT_DELETED"
+
+
+class ProjectLocked(Aborted):
+    """Somebody else is changing this project."""
+
+    reason = "PROJECT_LOCKED"
 
 
 class SlugTaken(AlreadyExists):
@@ -45,6 +58,14 @@ class ProjectRef:
         return cls(ProjectId(found), None) if found is not None else cls(None, text)
 
 
+class ProjectEdit(TypedDict, total=False):
+    """New values for the fields that shall change. An empty slug stands for none."""
+
+    slug: str
+    title: str
+    description: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
     """A project, as one of its members sees it."""
@@ -57,12 +78,45 @@ class Project:
     my_role: Role
     create_time: datetime
     update_time: datetime
+    delete_time: datetime | None
     version: int
 
     @property
     def etag(self) -> str:
         """Changes with whatever the caller sees, their own role included."""
         return f"{self.version}-{self.my_role.lower()}"
+
+    def expect(self, etag: str) -> None:
+        """Go on only if `etag` is the one of today, or empty; else EtagMismatch."""
+        expect_etag(etag, self.etag)
+
+    def edited(self, edit: ProjectEdit, *, now: datetime) -> "Project":
+        """The project with new values; the project itself when they are the old ones.
+
+        Raises:
+            InvalidArgument: The slug could be mistaken for an id.
+        """
+        if "slug" in edit:
+            check_slug(edit["slug"])
+        changed = replace(self, **edit)
+        return self if changed == self else self._next(now, **edit)
+
+    def deleted(self, *, now: datetime) -> "Project":
+        """The project, gone."""
+        return self._next(now, delete_time=now)
+
+    def undeleted(self, *, now: datetime) -> "Project":
+        """The project, back again.
+
+        Raises:
+            ProjectNotDeleted: It was never gone.
+        """
+        if self.delete_time is None:
+            raise ProjectNotDeleted
+        return self._next(now, delete_time=None)
+
+    def _next(self, now: datetime, **values: Any) -> "Project":
+        return replace(self, **values, update_time=now, version=self.version + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,14 +135,19 @@ class NewProject:
             InvalidArgument: It could be mistaken for an id.
         """
         if self.slug:
-            if parse_id(self.slug) is not None:
-                raise InvalidArgument(FieldViolation("project.slug", "must not look like an id"))
+            check_slug(self.slug)
             yield self.slug
             return
         made = slug_of(self.title)
         yield made
         while True:
             yield f"{made}-{secrets.token_hex(_SUFFIX_BYTES)}"
+
+
+def check_slug(slug: str) -> None:
+    """Refuse a slug that could be mistaken for an id."""
+    if parse_id(slug) is not None:
+        raise InvalidArgument(FieldViolation("project.slug", "must not look like an id"))
 
 
 def slug_of(title: str) -> str:

@@ -1,16 +1,24 @@
 """Tasks: what they are, and what may follow what."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import NewType
+from typing import Any, NewType, TypedDict
 from uuid import UUID
 
-from chassis.errors import Aborted, FailedPrecondition, NotFound, UnmetPrecondition
+from chassis.errors import (
+    Aborted,
+    AlreadyExists,
+    FailedPrecondition,
+    FieldViolation,
+    InvalidArgument,
+    NotFound,
+    UnmetPrecondition,
+)
 from chassis.ids import parse_id
 from work_service.access import UserId
-from work_service.journal.domain import Change
+from work_service.journal.domain import expect_etag
 from work_service.projects.domain import ProjectId
 
 TaskId = NewType("TaskId", UUID)
@@ -58,15 +66,20 @@ class TaskLocked(Aborted):
     reason = "TASK_LOCKED"
 
 
-class EtagMismatch(Aborted):
-    """This has changed since you saw it."""
+class TaskNotDeleted(AlreadyExists):
+    """This task has not been deleted."""
 
-    reason = "ETAG_MISMATCH"
+    reason = "TASK_NOT_DELETED"
 
-    def __init__(self, *, current: str) -> None:
-        """Tells the etag of today, so that the caller need not ask."""
-        super().__init__(metadata={"currentEtag": current})
-        self.preconditions = (UnmetPrecondition("ETAG", "etag", f"the current etag is {current}"),)
+
+class AssigneeNotMember(InvalidArgument):
+    """Only members of the project can have its tasks."""
+
+    reason = "ASSIGNEE_NOT_MEMBER"
+
+    def __init__(self) -> None:
+        """There is one field that it can be about."""
+        super().__init__(FieldViolation("assignee", "is not a member of the project"))
 
 
 class IllegalTransition(FailedPrecondition):
@@ -116,6 +129,16 @@ class NewTask:
     due_time: datetime | None
 
 
+class TaskEdit(TypedDict, total=False):
+    """New values for the fields that shall change."""
+
+    title: str
+    description: str
+    status: Status
+    priority: Priority
+    due_time: datetime | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """A piece of work."""
@@ -128,10 +151,12 @@ class Task:
     status: Status
     priority: Priority
     creator_id: UserId
+    assignee_id: UserId | None
     due_time: datetime | None
     complete_time: datetime | None
     create_time: datetime
     update_time: datetime
+    delete_time: datetime | None
     version: int
 
     @classmethod
@@ -148,10 +173,12 @@ class Task:
             status=new.status,
             priority=new.priority,
             creator_id=creator,
+            assignee_id=None,
             due_time=new.due_time,
             complete_time=now if new.status is Status.DONE else None,
             create_time=now,
             update_time=now,
+            delete_time=None,
             version=1,
         )
 
@@ -161,13 +188,8 @@ class Task:
         return str(self.version)
 
     def expect(self, etag: str) -> None:
-        """Go on only if `etag` is the one of today, or empty.
-
-        Raises:
-            EtagMismatch: It is another one.
-        """
-        if etag and etag != self.etag:
-            raise EtagMismatch(current=self.etag)
+        """Go on only if `etag` is the one of today, or empty; else EtagMismatch."""
+        expect_etag(etag, self.etag)
 
     def moved_to(self, status: Status, *, now: datetime) -> "Task":
         """The task in its new status; the task itself when it has that status already.
@@ -179,31 +201,36 @@ class Task:
             return self
         if status not in MOVES[self.status]:
             raise IllegalTransition(current=self.status, wanted=status)
-        return replace(
-            self,
-            status=status,
-            complete_time=now if status is Status.DONE else None,
-            update_time=now,
-            version=self.version + 1,
-        )
+        return self._next(now, status=status, complete_time=now if status is Status.DONE else None)
 
+    def edited(self, edit: TaskEdit, *, now: datetime) -> "Task":
+        """The task with new values, one version on; the task itself when they are the old ones.
 
-_BOOKKEEPING = frozenset({"update_time", "version"})
+        Raises:
+            IllegalTransition: The new status cannot follow the present one.
+        """
+        moved = self.moved_to(edit.get("status", self.status), now=now)
+        rest: dict[str, Any] = {name: value for name, value in edit.items() if name != "status"}
+        changed = replace(moved, **rest)
+        return self if changed == self else replace(changed, update_time=now, version=self.version + 1)
 
+    def assigned_to(self, user_id: UserId | None, *, now: datetime) -> "Task":
+        """The task in somebody's hands, or in nobody's; the task itself when it is there already."""
+        return self if user_id == self.assignee_id else self._next(now, assignee_id=user_id)
 
-def changes(before: Task, after: Task) -> Iterator[Change]:
-    """What differs between two states of one task, bookkeeping aside."""
-    for field in fields(Task):
-        old, new = getattr(before, field.name), getattr(after, field.name)
-        if old != new and field.name not in _BOOKKEEPING:
-            yield Change(field.name, _written(old), _written(new))
+    def deleted(self, *, now: datetime) -> "Task":
+        """The task, gone."""
+        return self._next(now, delete_time=now)
 
+    def undeleted(self, *, now: datetime) -> "Task":
+        """The task, back again.
 
-def _written(value: object) -> str | None:
-    match value:
-        case None:
-            return None
-        case datetime():
-            return value.isoformat()
-        case _:
-            return str(value)
+        Raises:
+            TaskNotDeleted: It was never gone.
+        """
+        if self.delete_time is None:
+            raise TaskNotDeleted
+        return self._next(now, delete_time=None)
+
+    def _next(self, now: datetime, **values: Any) -> "Task":
+        return replace(self, **values, update_time=now, version=self.version + 1)

@@ -36,26 +36,33 @@ _COLUMNS = (
     tasks.c.status,
     tasks.c.priority,
     tasks.c.creator_id,
+    tasks.c.assignee_id,
     tasks.c.due_time,
     tasks.c.complete_time,
     tasks.c.create_time,
     tasks.c.update_time,
+    tasks.c.delete_time,
     tasks.c.version,
 )
 _LIVE: ColumnElement[bool] = tasks.c.delete_time.is_(None)
+_EXISTS: Mapping[bool, ColumnElement[bool]] = {False: _LIVE, True: true()}
+"""Whether a task is there, by whether deleted ones are looked for too."""
 _SEEN = SEEN_PROJECTS.join(tasks, tasks.c.project_id == projects.c.id)
 _BY_REF: Mapping[bool, ColumnElement[bool]] = {
     True: tasks.c.id == bindparam("task"),
     False: tasks.c.number == bindparam("task"),
 }
 
-# By whether the project is named by id, and whether the task is.
-_GET: Mapping[tuple[bool, bool], Select[Any]] = {
-    (project_by_id, task_by_id): select(*_COLUMNS, members.c.role)
+How = tuple[bool, bool, bool]
+"""Whether the project is named by id, whether the task is, and whether deleted tasks are looked for too."""
+
+_GET: Mapping[How, Select[Any]] = {
+    (project_by_id, task_by_id, deleted_too): select(*_COLUMNS, members.c.role)
     .select_from(_SEEN)
-    .where(project_is_meant, IS_SEEN, task_is_meant, _LIVE)
+    .where(project_is_meant, IS_SEEN, task_is_meant, exists)
     for project_by_id, project_is_meant in BY_REF.items()
     for task_by_id, task_is_meant in _BY_REF.items()
+    for deleted_too, exists in _EXISTS.items()
 }
 
 
@@ -68,16 +75,21 @@ def _locking(get: Select[Any]) -> Select[Any]:
     )
 
 
-_LOCK: Mapping[tuple[bool, bool], Select[Any]] = {how: _locking(get) for how, get in _GET.items()}
-_GET_AGAIN = select(*_COLUMNS, members.c.role).select_from(_SEEN).where(tasks.c.id == bindparam("task"), IS_SEEN, _LIVE)
+_LOCK: Mapping[How, Select[Any]] = {how: _locking(get) for how, get in _GET.items()}
+_GET_AGAIN: Mapping[bool, Select[Any]] = {
+    deleted_too: select(*_COLUMNS, members.c.role)
+    .select_from(_SEEN)
+    .where(tasks.c.id == bindparam("task"), IS_SEEN, exists)
+    for deleted_too, exists in _EXISTS.items()
+}
 
 
-def _listing(project_is_meant: ColumnElement[bool]) -> Select[Any]:
+def _listing(project_is_meant: ColumnElement[bool], exists: ColumnElement[bool]) -> Select[Any]:
     """The caller's role in one row at least, so that an empty project is not mistaken for one that is not there."""
     seen = select(projects.c.id, members.c.role).select_from(SEEN_PROJECTS).where(project_is_meant, IS_SEEN).subquery()
     page = (
         select(*_COLUMNS)
-        .where(tasks.c.project_id == seen.c.id, tasks.c.number > bindparam("after"), _LIVE)
+        .where(tasks.c.project_id == seen.c.id, tasks.c.number > bindparam("after"), exists)
         .order_by(tasks.c.number)
         .limit(bindparam("limit"))
         .lateral("page")
@@ -85,12 +97,19 @@ def _listing(project_is_meant: ColumnElement[bool]) -> Select[Any]:
     return select(seen.c.role, *page.c).select_from(seen.outerjoin(page, true())).order_by(page.c.number)
 
 
-_LIST: Mapping[bool, Select[Any]] = {by_id: _listing(is_meant) for by_id, is_meant in BY_REF.items()}
+_LIST: Mapping[tuple[bool, bool], Select[Any]] = {
+    (by_id, deleted_too): _listing(is_meant, exists)
+    for by_id, is_meant in BY_REF.items()
+    for deleted_too, exists in _EXISTS.items()
+}
 _NEXT_NUMBER = (
     update(task_counters)
     .values(last_number=task_counters.c.last_number + 1)
     .where(task_counters.c.project_id == bindparam("project"))
     .returning(task_counters.c.last_number)
+)
+_IS_MEMBER = select(members.c.user_id).where(
+    members.c.project_id == bindparam("project"), members.c.user_id == bindparam("user")
 )
 _ADD = insert(tasks).values({column.name: bindparam(column.name) for column in _COLUMNS})
 _SAVE = (
@@ -106,14 +125,22 @@ _SAVE = (
 )
 
 
-async def get_task(db: Database, caller: Caller, project: ProjectRef, ref: TaskRef) -> tuple[Task, Role]:
+async def get_task(
+    db: Database, caller: Caller, project: ProjectRef, ref: TaskRef, *, deleted_too: bool = False
+) -> tuple[Task, Role]:
     """The task with the caller's role in its project; TaskNotFound to anyone outside of it."""
-    row = await db.find_one(_GET[_how(project, ref)], **_meant(caller, project, ref))
+    row = await db.find_one(_GET[_how(project, ref, deleted_too)], **_meant(caller, project, ref))
     return _seen(row, caller)
 
 
 async def locked_for(
-    tx: Transaction, caller: Caller, project: ProjectRef, ref: TaskRef, *, lock_timeout: timedelta
+    tx: Transaction,
+    caller: Caller,
+    project: ProjectRef,
+    ref: TaskRef,
+    *,
+    lock_timeout: timedelta,
+    deleted_too: bool = False,
 ) -> TaskId:
     """Let one transaction at a time change this task; the others queue, fairly, for up to `lock_timeout`.
 
@@ -125,10 +152,9 @@ async def locked_for(
         TaskNotFound: There is no such task that the caller may see.
         TaskLocked: Others had the lock for all that time.
     """
+    statement = _LOCK[_how(project, ref, deleted_too)]
     try:
-        row = await tx.find_one(
-            _LOCK[_how(project, ref)], lock_timeout=locks.written(lock_timeout), **_meant(caller, project, ref)
-        )
+        row = await tx.find_one(statement, lock_timeout=locks.written(lock_timeout), **_meant(caller, project, ref))
     except LockTimeout as error:
         raise TaskLocked(retry_after=error.retry_after) from error
     if row is None:
@@ -136,14 +162,16 @@ async def locked_for(
     return TaskId(row.id)
 
 
-async def task_with_role(tx: Transaction, caller: Caller, task_id: TaskId) -> tuple[Task, Role]:
+async def task_with_role(
+    tx: Transaction, caller: Caller, task_id: TaskId, *, deleted_too: bool = False
+) -> tuple[Task, Role]:
     """The task as it is now, with the caller's role of now."""
-    row = await tx.find_one(_GET_AGAIN, task=task_id, caller=caller.user_id, everywhere=caller.everywhere is not None)
+    row = await tx.find_one(_GET_AGAIN[deleted_too], task=task_id, **projects_store.seen_by(caller))
     return _seen(row, caller)
 
 
 async def list_tasks(
-    db: Database, caller: Caller, project: ProjectRef, *, after: int, limit: int
+    db: Database, caller: Caller, project: ProjectRef, *, after: int, limit: int, deleted_too: bool
 ) -> tuple[Sequence[Task], Role]:
     """Up to `limit` tasks whose number is above `after`, in order, with the caller's role in the project.
 
@@ -151,7 +179,10 @@ async def list_tasks(
         ProjectNotFound: There is no such project that the caller may see.
     """
     rows = await db.fetch_all(
-        _LIST[project.id is not None], after=after, limit=limit, **projects_store.meant(project, caller)
+        _LIST[project.id is not None, deleted_too],
+        after=after,
+        limit=limit,
+        **projects_store.meant(project, caller),
     )
     if not rows:
         raise ProjectNotFound
@@ -171,6 +202,11 @@ async def next_number(db: Database, project_id: ProjectId) -> int:
     return number
 
 
+async def is_member(tx: Transaction, project_id: ProjectId, user_id: UserId) -> bool:
+    """Whether somebody is a member of a project."""
+    return await tx.find_one(_IS_MEMBER, project=project_id, user=user_id) is not None
+
+
 async def add(tx: Transaction, task: Task) -> None:
     """Keep a new task."""
     await tx.execute(_ADD, **_row(task))
@@ -186,8 +222,8 @@ async def save(tx: Transaction, task: Task, *, replacing: int) -> None:
         raise LookupError(f"version {replacing} of task {task.id} was replaced by somebody without its lock")
 
 
-def _how(project: ProjectRef, ref: TaskRef) -> tuple[bool, bool]:
-    return project.id is not None, ref.id is not None
+def _how(project: ProjectRef, ref: TaskRef, deleted_too: bool) -> How:  # noqa: FBT001 - the third part of the key
+    return project.id is not None, ref.id is not None, deleted_too
 
 
 def _meant(caller: Caller, project: ProjectRef, ref: TaskRef) -> dict[str, Any]:
@@ -210,10 +246,12 @@ def _task(row: Row[Any]) -> Task:
         status=Status(row.status),
         priority=Priority(row.priority),
         creator_id=UserId(row.creator_id),
+        assignee_id=None if row.assignee_id is None else UserId(row.assignee_id),
         due_time=row.due_time,
         complete_time=row.complete_time,
         create_time=row.create_time,
         update_time=row.update_time,
+        delete_time=row.delete_time,
         version=row.version,
     )
 
