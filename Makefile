@@ -86,7 +86,7 @@ migrate: $(STANDALONE) ## Bring the databases of IDENTITY_DATABASE_URL and WORK_
 
 .PHONY: bench
 bench: $(DEV) ## Requests per second and CPU per request, against a system of its own
-	@python tests/bench.py
+	@python -m tests.bench
 
 .PHONY: lock
 lock: $(DEV) ## Resolve the dependencies anew

@@ -3,14 +3,9 @@
 import json
 from collections.abc import Mapping, Sequence
 
-from gateway.asgi.door import Own, Reply
+from gateway.asgi.door import Own
+from gateway.asgi.exchange import JSON, NO_STORE, Reply
 from gateway.upstream.health import Checks, State
-
-_HEADERS = (
-    (b"content-type", b"application/json"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"cache-control", b"no-store"),
-)
 
 
 class About:
@@ -67,4 +62,4 @@ def _values(states: Mapping[str, State]) -> dict[str, str]:
 
 
 def _reply(*, well: bool, content: Mapping[str, object]) -> Reply:
-    return Reply(200 if well else 503, _HEADERS, json.dumps(content).encode(), own=True)
+    return Reply(200 if well else 503, (*JSON, NO_STORE), json.dumps(content).encode(), own=True)

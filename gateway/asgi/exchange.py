@@ -1,0 +1,184 @@
+"""One exchange with a client: the request as it comes in, the reply as it goes out, and the client who may leave.
+
+Knows the client only through ASGI, and nothing of fields or servers.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opentelemetry.trace import Tracer
+
+from gateway.asgi import headers
+from gateway.asgi.headers import Headers
+from gateway.asgi.tracing import Trace
+from gateway.errors import Header, Refusal, refused
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+JSON: Sequence[Header] = ((b"content-type", b"application/json"), (b"x-content-type-options", b"nosniff"))
+NO_STORE: Header = (b"cache-control", b"no-store")
+CLOSE: Header = (b"connection", b"close")
+
+_WATCHED_AFTER_S = 0.05
+"""Most answers are there sooner, and are spared the task that waits for the client to leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is written to the client."""
+
+    status: int
+    headers: Sequence[Header]
+    body: bytes = b""
+    own: bool = False
+    """Whether the gateway answers by itself, about itself."""
+
+
+class Gone(Exception):
+    """The client has left; nobody will read the answer."""
+
+
+class Exchange:
+    """One request, and what is known of it so far."""
+
+    __slots__ = (
+        "_began",
+        "_receive",
+        "_scope",
+        "headers",
+        "method",
+        "path",
+        "query",
+        "request_id",
+        "started",
+        "template",
+        "trace",
+    )
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        """The request that ASGI announces."""
+        self.started = time.perf_counter()
+        self._began = time.time_ns()
+        self._scope = scope
+        self._receive = receive
+        self.method: str = scope["method"]
+        self.path: bytes = scope["raw_path"]
+        self.query: bytes = scope["query_string"]
+        self.headers: Headers = {}
+        self.request_id = ""
+        self.template: str | None = None
+        """The template of the route, once it is found."""
+        self.trace: Trace | None = None
+
+    def read_headers(self) -> None:
+        """Put the headers in order.
+
+        Raises:
+            Refusal: They are too large.
+        """
+        try:
+            headers.read_into(self.headers, self._scope["headers"])
+        finally:
+            self.request_id = headers.request_id(self.headers)
+
+    def traced(self, tracer: Tracer) -> Trace:
+        """The request's part of a trace; begun when it is known which route it is, or that there is none."""
+        if self.trace is None:
+            name = self.method if self.template is None else f"{self.method} {self.template}"
+            self.trace = Trace(tracer, self.headers, name, self._began)
+            self.trace.received(self._scope, self.template)
+        return self.trace
+
+    async def body(self, *, taken: bool, largest: int, patience_s: float) -> bytes:
+        """The body, whole.
+
+        Raises:
+            Refusal: There should be none, or it is too large, too slow, or not JSON by its own word.
+            Gone: The client left before it was there.
+        """
+        length = self.headers.get(b"content-length")
+        if (length is None or length == b"0") and b"transfer-encoding" not in self.headers:
+            return b""
+        if not taken:
+            raise refused(400, "INVALID_ARGUMENT", "BODY_NOT_TAKEN", "this method takes no body")
+        headers.check_body_is_json(self.headers)
+        if length is not None and int(length) > largest:
+            raise _too_large(largest)
+        message = await self._receive()
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            body: bytes = message.get("body", b"")
+            if len(body) > largest:
+                raise _too_large(largest)
+            return body
+        try:
+            async with asyncio.timeout(patience_s):
+                return await self._rest_of_body(message, largest)
+        except TimeoutError:
+            slow = "the body did not arrive in time"
+            raise refused(408, "DEADLINE_EXCEEDED", "BODY_TOO_SLOW", slow, headers=[CLOSE]) from None
+
+    async def _rest_of_body(self, message: Message, largest: int) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            if message["type"] == "http.disconnect":
+                raise Gone
+            part: bytes = message.get("body", b"")
+            parts.append(part)
+            size += len(part)
+            if size > largest:
+                raise _too_large(largest)
+            if not message.get("more_body", False):
+                return b"".join(parts)
+            message = await self._receive()
+
+    def leaving(self, call: Any) -> "Leaving":
+        """Watch for the client to leave while `call` is on its way."""
+        return Leaving(self._receive, call)
+
+    async def write(self, send: Send, reply: Reply) -> None:
+        """Send the reply."""
+        written = [*reply.headers, (b"x-request-id", self.request_id.encode())]
+        if reply.status not in (204, 304):
+            written.append((b"content-length", b"%d" % len(reply.body)))
+        await send({"type": "http.response.start", "status": reply.status, "headers": written})
+        await send({"type": "http.response.body", "body": b"" if self.method == "HEAD" else reply.body})
+
+
+class Leaving:
+    """Cancels a call whose client leaves."""
+
+    __slots__ = ("_call", "_receive", "_task", "_timer", "gone")
+
+    def __init__(self, receive: Receive, call: Any) -> None:
+        """Begin to watch."""
+        self.gone = False
+        self._call = call
+        self._receive = receive
+        self._task: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(_WATCHED_AFTER_S, self._watch)
+
+    def stop(self) -> None:
+        """The call has ended."""
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _watch(self) -> None:
+        self._task = asyncio.create_task(self._left())
+
+    async def _left(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        self._call.cancel()
+
+
+def _too_large(largest: int) -> Refusal:
+    return refused(413, "INVALID_ARGUMENT", "BODY_TOO_LARGE", f"the body is larger than {largest} bytes")
