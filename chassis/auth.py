@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -27,7 +28,16 @@ LEEWAY = timedelta(seconds=30)  # clocks differ; RFC 7519 allows no more than a 
 CACHED_TOKENS = 10_000
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
 _LONGEST_TOKEN = 8192
-_REQUIRED = ("iss", "sub", "aud", "exp", "iat", "jti", "client_id")
+_REQUIRED = ("iss", "sub", "sub_type", "aud", "exp", "iat", "jti", "client_id")
+
+
+class SubjectType(StrEnum):
+    """What kind of caller a token speaks of: the `sub_type` claim, so that nobody has to guess it from the others."""
+
+    USER = "user"
+    """A person, in a session of theirs."""
+    SERVICE = "service"
+    """A machine: a service account, by client credentials. It may do what its scopes say, and has no session."""
 
 
 class TokenMissing(Unauthenticated):
@@ -66,6 +76,14 @@ class Principal:
     roles: frozenset[str]
     token_id: str
     expires_at: datetime
+    subject_type: SubjectType = SubjectType.USER
+    scopes: frozenset[str] = frozenset()
+    """What a machine's token is good for: the `scope` claim. People are not limited by it."""
+
+    @property
+    def is_machine(self) -> bool:
+        """Whether this is a service account."""
+        return self.subject_type is SubjectType.SERVICE
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +180,12 @@ def _principal(claims: Mapping[str, Any]) -> Principal:
     roles = claims.get("roles", [])
     if not isinstance(roles, list):
         raise TypeError("roles")
+    scope = claims.get("scope", "")
+    if not isinstance(scope, str):
+        raise TypeError("scope")
+    subject_type = SubjectType(claims["sub_type"])
+    if (subject_type is SubjectType.USER) != ("sid" in claims):
+        raise ValueError("people have a session, and machines have none")
     return Principal(
         subject=UUID(claims["sub"]),
         client_id=str(claims["client_id"]),
@@ -169,6 +193,8 @@ def _principal(claims: Mapping[str, Any]) -> Principal:
         roles=frozenset(map(str, roles)),
         token_id=str(claims["jti"]),
         expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+        subject_type=subject_type,
+        scopes=frozenset(scope.split()),
     )
 
 

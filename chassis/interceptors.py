@@ -16,11 +16,11 @@ from google.protobuf.message import Message
 from opentelemetry.trace import Span, SpanKind
 
 from chassis import call as calls
-from chassis.auth import TokenVerifier, bearer
+from chassis.auth import Principal, TokenVerifier, bearer
 from chassis.call import Call, Proceed
-from chassis.errors import DomainError, Internal
+from chassis.errors import DomainError, Internal, PermissionDenied
 from chassis.ids import new_id
-from chassis.policy import Access
+from chassis.policy import Access, Method
 from chassis.status import DETAILS_KEY, code_of, status_of
 from chassis.telemetry import Telemetry, failed, incoming
 from chassis.validation import Validator
@@ -53,6 +53,24 @@ class UnexpectedFailure(Internal):
     """Something went wrong that nobody foresaw."""
 
     reason = "INTERNAL"
+
+
+class MachinesOnly(PermissionDenied):
+    """This is for services, and you are a person."""
+
+    reason = "MACHINES_ONLY"
+
+
+class PeopleOnly(PermissionDenied):
+    """This is for people, and you are a service."""
+
+    reason = "PEOPLE_ONLY"
+
+
+class InsufficientScope(PermissionDenied):
+    """This access token does not hold the scope that is needed."""
+
+    reason = "INSUFFICIENT_SCOPE"
 
 
 class PermissionNotAsked(Exception):
@@ -193,21 +211,44 @@ class Authentication:
 
     async def __call__(self, proceed: Proceed, call: Call) -> Message | None:
         """Refuse callers without a valid token, except where anyone may call."""
-        if call.method.access != Access.ANYONE:
+        if self._wants_token(call):
             call.principal = await self._verifier.verify(bearer(call.metadata))
         return await proceed(call)
 
+    @staticmethod
+    def _wants_token(call: Call) -> bool:
+        match call.method.access:
+            case Access.ANYONE:
+                return False
+            case Access.TOKEN_OPTIONAL:
+                return "authorization" in call.metadata  # whoever sends one wants to be known by it
+            case _:
+                return True
+
 
 class Policy:
-    """Lets no answer out of a project unless somebody asked whether the caller may have it."""
+    """Keeps machines to their scopes, and lets no answer out of a project unless somebody asked for the permission."""
 
     async def __call__(self, proceed: Proceed, call: Call) -> Message | None:
         """Make the call current, so that the permission can be asked for where the role is known."""
+        _refuse_the_wrong_kind(call.method, call.principal)
         calls.enter(call)
         answer = await proceed(call)
         if call.method.permission and not call.permitted:
             raise PermissionNotAsked(call.method.name)
         return answer
+
+
+def _refuse_the_wrong_kind(method: Method, principal: Principal | None) -> None:
+    if principal is None:
+        return
+    if not principal.is_machine:
+        if method.access == Access.SERVICE:
+            raise MachinesOnly
+    elif not method.scope:
+        raise PeopleOnly
+    elif method.scope not in principal.scopes:
+        raise InsufficientScope(metadata={"scope": method.scope})
 
 
 class Validation:

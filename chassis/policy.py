@@ -13,7 +13,7 @@ Access = policy_pb2.MethodPolicy.Access
 
 
 class PolicyMissing(Exception):
-    """A method does not say who may call it."""
+    """A method does not say who may call it, or not in full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +28,22 @@ class Method:
     access: "policy_pb2.MethodPolicy.Access.ValueType"
     permission: str
     """What the caller's role in the project has to grant; empty outside of projects."""
+    scope: str
+    """What a machine's token has to hold; empty where machines have no business."""
 
 
 def methods_of(service: ServiceDescriptor) -> Iterator[tuple[str, Method]]:
     """Every method of the service, by its bare name.
 
     Raises:
-        PolicyMissing: One of them does not say who may call it.
+        PolicyMissing: One of them does not say who may call it, or is for machines and does not say which.
     """
     for method in service.methods:
         policy = _policy_of(method)
         if policy.access == Access.ACCESS_UNSPECIFIED:
             raise PolicyMissing(f"{method.full_name} does not say who may call it: option (tandem.policy.v1.method)")
+        if policy.access == Access.SERVICE and not policy.scope:
+            raise PolicyMissing(f"{method.full_name} is for machines, and does not say which scope they need")
         yield (
             method.name,
             Method(
@@ -49,6 +53,7 @@ def methods_of(service: ServiceDescriptor) -> Iterator[tuple[str, Method]]:
                 server_streaming=method.server_streaming,
                 access=policy.access,
                 permission=policy.permission,
+                scope=policy.scope,
             ),
         )
 

@@ -17,7 +17,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 # Names are part of the schema's meaning: a violated constraint becomes an outcome by its name.
 metadata = MetaData(
@@ -61,6 +61,10 @@ sessions = Table(
     Column("refresh_secret", LargeBinary, nullable=False),
     Column("generation", BigInteger, nullable=False, server_default=text("1")),
     Column("rotate_time", instant, nullable=False),
+    # The name of the attempt that made the generation of today, when it had one: it gets the same answer again.
+    Column("rotate_idempotency_key", Text),
+    # Until when the session has borrowed from the refreshes of the future; in the past, it has not.
+    Column("pace_time", instant),
     Column("create_time", instant, nullable=False),
     Column("idle_expire_time", instant, nullable=False),
     Column("expire_time", instant, nullable=False),
@@ -69,6 +73,39 @@ sessions = Table(
 )
 Index("sessions_user_id_idx", sessions.c.user_id, postgresql_where=sessions.c.revoke_time.is_(None))
 Index("sessions_expire_time_idx", sessions.c.expire_time)
+
+service_accounts = Table(
+    "service_accounts",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("description", Text, nullable=False, server_default=text("''")),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("audiences", ARRAY(Text), nullable=False),
+    Column("disabled", Boolean, nullable=False, server_default=text("false")),
+    Column("create_time", instant, nullable=False),
+    Column("update_time", instant, nullable=False),
+    Column("version", Integer, nullable=False, server_default=text("1")),
+)
+
+service_account_secrets = Table(
+    "service_account_secrets",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("service_account_id", Uuid, ForeignKey("service_accounts.id", ondelete="CASCADE"), nullable=False),
+    # SHA-256: of 256 random bits, so that there is nothing to guess.
+    Column("digest", LargeBinary, nullable=False),
+    Column("create_time", instant, nullable=False),
+    Column("expire_time", instant),
+    Column("revoke_time", instant),
+)
+Index(
+    "service_account_secrets_live_key",
+    service_account_secrets.c.service_account_id,
+    service_account_secrets.c.digest,
+    unique=True,
+    postgresql_where=service_account_secrets.c.revoke_time.is_(None),
+)
 
 signing_keys = Table(
     "signing_keys",

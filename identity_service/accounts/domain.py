@@ -54,6 +54,24 @@ class User:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """A user, as far as others may know them."""
+
+    id: UserId
+    username: str
+    full_name: str
+
+
+class NameKind(StrEnum):
+    """By what a person can be found."""
+
+    USER_ID = "user_id"
+    USERNAME = "username"
+    EMAIL = "email"
+    """Once they have shown that it is theirs: otherwise anybody could be invited under somebody else's address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
     """Who wants to become a user. The password does not print."""
 

@@ -1,6 +1,6 @@
-"""AuthService, as far as it is about accounts."""
+"""AuthService, as far as it is about accounts, and ProfileService."""
 
-from tandem.identity.v1 import auth_pb2
+from tandem.identity.v1 import auth_pb2, profile_pb2
 
 from chassis.call import Context, caller
 from identity_service.accounts import translate
@@ -26,3 +26,10 @@ class AccountHandlers:
         """Who the caller is."""
         user = await self._queries.get_user(UserId(caller().subject))
         return auth_pb2.GetMeResponse(user=translate.user(user))
+
+    async def LookupProfile(
+        self, request: profile_pb2.LookupProfileRequest, _context: Context
+    ) -> profile_pb2.LookupProfileResponse:
+        """Finds a person for another service."""
+        profile = await self._queries.get_profile(*translate.name(request))
+        return profile_pb2.LookupProfileResponse(profile=translate.profile(profile))

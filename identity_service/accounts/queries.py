@@ -2,7 +2,7 @@
 
 from chassis.database import Database
 from identity_service.accounts import store
-from identity_service.accounts.domain import User, UserId
+from identity_service.accounts.domain import NameKind, Profile, User, UserId
 
 
 class AccountQueries:
@@ -15,3 +15,7 @@ class AccountQueries:
     async def get_user(self, user_id: UserId) -> User:
         """The user of that id, or UserNotFound."""
         return await store.get_user(self._db, user_id)
+
+    async def get_profile(self, kind: NameKind, name: str) -> Profile:
+        """The person of that name, or UserNotFound: for nobody, and for those who are not to be found."""
+        return await store.get_profile(self._db, kind, name)

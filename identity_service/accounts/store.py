@@ -1,13 +1,23 @@
 """Users in the database."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, bindparam, exists, func, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.database import Database, Transaction, refusals
-from identity_service.accounts.domain import Registration, Role, User, UserId, UsernameTaken, UserNotFound
+from identity_service.accounts.domain import (
+    NameKind,
+    Profile,
+    Registration,
+    Role,
+    User,
+    UserId,
+    UsernameTaken,
+    UserNotFound,
+)
 from identity_service.tables import users
 
 _COLUMNS = (
@@ -27,6 +37,14 @@ _BY_ID = select(*_COLUMNS).where(users.c.id == bindparam("id"), _LIVE)
 _BY_EMAIL = select(*_COLUMNS, users.c.password_hash).where(
     func.lower(users.c.email) == func.lower(bindparam("email")), _LIVE
 )
+_VISIBLE = select(users.c.id, users.c.username, users.c.full_name).where(_LIVE, ~users.c.disabled)
+_PROFILE_BY: Mapping[NameKind, Select[Any]] = {
+    NameKind.USER_ID: _VISIBLE.where(users.c.id == bindparam("name")),
+    NameKind.USERNAME: _VISIBLE.where(func.lower(users.c.username) == func.lower(bindparam("name"))),
+    NameKind.EMAIL: _VISIBLE.where(
+        func.lower(users.c.email) == func.lower(bindparam("name")), users.c.email_verify_time.is_not(None)
+    ),
+}
 _USERNAME_IS_TAKEN = select(
     exists().where(func.lower(users.c.username) == func.lower(bindparam("username")), _LIVE).label("taken")
 )
@@ -58,6 +76,14 @@ async def find_by_email(db: Database, email: str) -> tuple[User, str] | None:
     """The user of that address, and what is stored of the password."""
     row = await db.find_one(_BY_EMAIL, email=email)
     return None if row is None else (user(row), row.password_hash)
+
+
+async def get_profile(db: Database, kind: NameKind, name: str) -> Profile:
+    """The person whom others call by that name, or UserNotFound."""
+    row = await db.find_one(_PROFILE_BY[kind], name=name)
+    if row is None:
+        raise UserNotFound
+    return Profile(id=UserId(row.id), username=row.username or "", full_name=row.full_name)
 
 
 async def add(tx: Transaction, user_id: UserId, registration: Registration, password_hash: str, now: datetime) -> bool:

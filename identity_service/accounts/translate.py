@@ -1,8 +1,8 @@
 """Messages of the contract, to and from values of the domain."""
 
-from tandem.identity.v1 import auth_pb2, user_pb2
+from tandem.identity.v1 import auth_pb2, profile_pb2, user_pb2
 
-from identity_service.accounts.domain import Registration, Secret, User
+from identity_service.accounts.domain import NameKind, Profile, Registration, Secret, User
 
 
 def registration(request: auth_pb2.RegisterRequest) -> Registration:
@@ -30,3 +30,14 @@ def user(user: User) -> user_pb2.User:
     message.create_time.FromDatetime(user.create_time)
     message.update_time.FromDatetime(user.update_time)
     return message
+
+
+def name(request: profile_pb2.LookupProfileRequest) -> tuple[NameKind, str]:
+    """Whom to find, and by what."""
+    kind = NameKind(request.WhichOneof("name") or "")
+    return kind, getattr(request, kind.value)
+
+
+def profile(profile: Profile) -> profile_pb2.Profile:
+    """A user, for everybody else."""
+    return profile_pb2.Profile(id=str(profile.id), username=profile.username, full_name=profile.full_name)

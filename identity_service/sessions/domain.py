@@ -11,15 +11,16 @@ import hmac
 import secrets
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import Enum, StrEnum, auto
 from typing import NewType
 from uuid import UUID
 
-from chassis.errors import Unauthenticated
+from chassis.errors import ResourceExhausted, Unauthenticated
 from chassis.ids import new_id
 from chassis.secret import derived_key
-from identity_service.accounts.domain import UserId
+from identity_service.accounts.domain import Role, UserId
 
 SessionId = NewType("SessionId", UUID)
 
@@ -28,12 +29,72 @@ _VERSION = 1
 _CONTENT = struct.Struct(">B16sQ")  # version, session, generation
 _MAC_BYTES = 16
 _CHECKSUM_BYTES = 4
+_MINUTE = timedelta(minutes=1)
+_NOBODYS = secrets.token_bytes(32)
 
 
 class InvalidCredentials(Unauthenticated):
     """The e-mail address or the password is wrong."""
 
     reason = "INVALID_CREDENTIALS"
+
+
+class RefreshTokenInvalid(Unauthenticated):
+    """This refresh token is not valid."""
+
+    reason = "REFRESH_TOKEN_INVALID"
+
+
+class RefreshTokenReused(Unauthenticated):
+    """This refresh token was used before. Its session has ended."""
+
+    reason = "REFRESH_TOKEN_REUSED"
+
+
+class RateLimited(ResourceExhausted):
+    """This session is refreshed too often."""
+
+    reason = "RATE_LIMITED"
+
+
+class Ending(StrEnum):
+    """Why a session ended before its time."""
+
+    LOGOUT = "LOGOUT"
+    REUSE = "REUSE"
+
+
+class Verdict(Enum):
+    """What comes of a refresh token that was shown."""
+
+    ADVANCE = auto()
+    """It is the newest: the session takes a step."""
+    REPEAT = auto()
+    """It was the newest until the last step, and the answer to that was lost: it is given again."""
+    REUSED = auto()
+    """It was used, and somebody uses it again. Who of the two is the thief, nobody knows."""
+    TOO_FAST = auto()
+    """It is the newest, and will do a little later."""
+    INVALID = auto()
+    """Its session has ended, or its user may not sign in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How long sessions live, and how they may be refreshed."""
+
+    idle: timedelta
+    """They end when they are not refreshed for so long."""
+    lifetime: timedelta
+    """They end after so long, whatever happens."""
+    grace: timedelta
+    """How long an answer that may have been lost is given again."""
+    refreshes_per_minute: int
+
+    @property
+    def pace(self) -> timedelta:
+        """The pause between two steps of a session that has used up its minute's worth."""
+        return _MINUTE // self.refreshes_per_minute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +107,13 @@ class Session:
     generation: int
     create_time: datetime
     rotate_time: datetime
+    rotate_idempotency_key: str | None = None
+    """The name of the attempt that made this generation, when it had one."""
+    pace_time: datetime | None = None
+    """Every step moves this one pace into the future. It is never more than a minute ahead."""
     idle_expire_time: datetime
     expire_time: datetime
+    revoke_time: datetime | None = None
 
     @classmethod
     def begun(cls, user_id: UserId, *, now: datetime, idle: timedelta, lifetime: timedelta) -> "Session":
@@ -68,6 +134,56 @@ class Session:
         content = _CONTENT.pack(_VERSION, self.id.bytes, self.generation)
         sealed = content + mac(content, self.refresh_secret, secret)
         return _PREFIX + _base64url(sealed + zlib.crc32(sealed).to_bytes(_CHECKSUM_BYTES))
+
+    def verdict(
+        self, generation: int, idempotency_key: str, *, user_may_sign_in: bool, now: datetime, terms: Terms
+    ) -> Verdict:
+        """What comes of this session's token of that generation.
+
+        A reuse counts even when the user may not sign in: it must not be forgotten until they may again.
+        """
+        is_over = self.revoke_time is not None or min(self.idle_expire_time, self.expire_time) <= now
+        if is_over or generation > self.generation:  # from the future: the database was restored from a backup
+            return Verdict.INVALID
+        if generation < self.generation and not self._lost_the_answer(generation, idempotency_key, now, terms.grace):
+            return Verdict.REUSED
+        if not user_may_sign_in:
+            return Verdict.INVALID
+        if generation < self.generation:
+            return Verdict.REPEAT
+        return Verdict.TOO_FAST if self.pause(now, terms) > timedelta() else Verdict.ADVANCE
+
+    def _lost_the_answer(self, generation: int, idempotency_key: str, now: datetime, grace: timedelta) -> bool:
+        """Only the last one: if all were forgiven, a thief and an owner could take turns unnoticed."""
+        is_same_attempt = idempotency_key != "" and idempotency_key == self.rotate_idempotency_key
+        return generation == self.generation - 1 and (now - self.rotate_time < grace or is_same_attempt)
+
+    def pause(self, now: datetime, terms: Terms) -> timedelta:
+        """How long the next step has to wait: not at all while less than a minute's worth is taken."""
+        return max(self._paced(now, terms) - now - _MINUTE, timedelta())
+
+    def advanced(self, idempotency_key: str, *, now: datetime, terms: Terms) -> "Session":
+        """The session one step further. It never lives longer than it was begun for."""
+        return replace(
+            self,
+            generation=self.generation + 1,
+            rotate_time=now,
+            rotate_idempotency_key=idempotency_key or None,
+            pace_time=self._paced(now, terms),
+            idle_expire_time=min(now + terms.idle, self.expire_time),
+        )
+
+    def _paced(self, now: datetime, terms: Terms) -> datetime:
+        return max(self.pace_time or now, now) + terms.pace
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A session, and what matters of whose it is."""
+
+    session: Session
+    role: Role
+    user_may_sign_in: bool
 
 
 def mac(content: bytes, refresh_secret: bytes, secret: bytes) -> bytes:
@@ -103,6 +219,11 @@ class PresentedToken:
         if version != _VERSION:
             return None
         return cls(SessionId(UUID(bytes=session)), generation, content, sealed[_CONTENT.size :])
+
+    def is_genuine(self, held: Held | None, secret: bytes) -> bool:
+        """Whether we made it for this session. For none, the same work is done."""
+        refresh_secret = held.session.refresh_secret if held is not None else _NOBODYS
+        return hmac.compare_digest(self.mac, mac(self.content, refresh_secret, secret)) and held is not None
 
 
 def _base64url(raw: bytes) -> str:
