@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import grpc
@@ -22,10 +22,10 @@ class Call:
 
     method: Method
     context: Context
-    metadata: Mapping[str, str]
-    payload: bytes
+    metadata: Mapping[str, str] = field(repr=False)
+    payload: bytes = field(repr=False)
     """The request as it came."""
-    request: Message | None = None
+    request: Message | None = field(default=None, repr=False)
     """The request once it is parsed and valid."""
     request_id: str = ""
     principal: Principal | None = None

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from chassis import logs
 from standalone.postgres import Cluster
 from tests.support.databases import Databases
 from tests.support.doors import Door
@@ -14,6 +15,12 @@ from tests.support.stack import Stack, running_stack
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--postgres", type=int, default=18, help="the major version of PostgreSQL to run on: 18 or 16")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs() -> None:
+    """As in production: what a test sees of the logs is what an operator would."""
+    logs.configure("tests")
 
 
 @pytest.fixture(scope="session")

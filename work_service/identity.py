@@ -91,7 +91,7 @@ class Identity:
     async def _credentials(self) -> tuple[tuple[str, str], ...]:
         """What says that it is us, on behalf of which request."""
         async with self._issuing:  # many may need a token; one fetches it
-            if self._token.expires_at - _REFRESH_BEFORE <= self._clock.now():
+            if self._token.expires_at <= self._clock.now() + _REFRESH_BEFORE:
                 self._token = await self._issued()
         return ("authorization", f"Bearer {self._token.text}"), ("x-request-id", call.current().request_id)
 

@@ -18,8 +18,8 @@ from google.protobuf import json_format, message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
-from tandem.identity.v1 import auth_pb2, token_pb2
-from tandem.work.v1 import project_pb2, task_pb2
+from tandem.identity.v1 import auth_pb2, profile_pb2, token_pb2
+from tandem.work.v1 import member_pb2, project_pb2, task_pb2
 
 from chassis.status import DETAILS_KEY
 
@@ -37,30 +37,54 @@ class Rpc:
     answer: str = ""
     """The field of the response that REST answers with; all of it when empty."""
     status: int = 200
+    proto_names: bool = False
+    """Whether JSON spells its fields as the contract does."""
 
 
 _AUTH = auth_pb2.DESCRIPTOR.services_by_name["AuthService"].methods_by_name
+_PROFILES = profile_pb2.DESCRIPTOR.services_by_name["ProfileService"].methods_by_name
 _TOKENS = token_pb2.DESCRIPTOR.services_by_name["TokenService"].methods_by_name
 _PROJECTS = project_pb2.DESCRIPTOR.services_by_name["ProjectService"].methods_by_name
+_MEMBERS = member_pb2.DESCRIPTOR.services_by_name["MemberService"].methods_by_name
 _TASKS = task_pb2.DESCRIPTOR.services_by_name["TaskService"].methods_by_name
 
-_TASK = "/api/v1/projects/{project}/tasks/{task}"
+_ALL = "/api/v1/projects"
+_PROJECT = f"{_ALL}/{{project}}"
+_MEMBER = f"{_PROJECT}/members/{{userId}}"
+_TASK = f"{_PROJECT}/tasks/{{task}}"
 
 RPCS: Mapping[str, Rpc] = {
     "Register": Rpc(_AUTH["Register"], "POST", "/api/v1/auth/register", body="*", status=201),
     "Login": Rpc(_AUTH["Login"], "POST", "/api/v1/auth/login", body="*"),
+    "Refresh": Rpc(_AUTH["Refresh"], "POST", "/api/v1/auth/refresh", body="*"),
+    "Logout": Rpc(_AUTH["Logout"], "POST", "/api/v1/auth/logout", body="*", status=204),
     "GetMe": Rpc(_AUTH["GetMe"], "GET", "/api/v1/auth/me", answer="user"),
+    "LookupProfile": Rpc(_PROFILES["LookupProfile"], "", "", answer="profile"),  # between services: gRPC only
+    "IssueToken": Rpc(_TOKENS["IssueToken"], "POST", "/oauth2/token", body="*", proto_names=True),
     "GetJsonWebKeySet": Rpc(_TOKENS["GetJsonWebKeySet"], "GET", "/.well-known/jwks.json"),
-    "CreateProject": Rpc(
-        _PROJECTS["CreateProject"], "POST", "/api/v1/projects", body="project", answer="project", status=201
+    "CreateProject": Rpc(_PROJECTS["CreateProject"], "POST", _ALL, body="project", answer="project", status=201),
+    "GetProject": Rpc(_PROJECTS["GetProject"], "GET", _PROJECT, answer="project"),
+    "ListProjects": Rpc(_PROJECTS["ListProjects"], "GET", _ALL),
+    "UpdateProject": Rpc(
+        _PROJECTS["UpdateProject"], "PATCH", f"{_ALL}/{{projectRef}}", body="project", answer="project"
     ),
-    "GetProject": Rpc(_PROJECTS["GetProject"], "GET", "/api/v1/projects/{project}", answer="project"),
-    "CreateTask": Rpc(
-        _TASKS["CreateTask"], "POST", "/api/v1/projects/{project}/tasks", body="task", answer="task", status=201
-    ),
+    "DeleteProject": Rpc(_PROJECTS["DeleteProject"], "DELETE", _PROJECT, status=204),
+    "UndeleteProject": Rpc(_PROJECTS["UndeleteProject"], "POST", f"{_PROJECT}:undelete", body="*", answer="project"),
+    "AddMember": Rpc(_MEMBERS["AddMember"], "POST", f"{_PROJECT}/members", body="*", answer="member", status=201),
+    "GetMember": Rpc(_MEMBERS["GetMember"], "GET", _MEMBER, answer="member"),
+    "ListMembers": Rpc(_MEMBERS["ListMembers"], "GET", f"{_PROJECT}/members"),
+    "UpdateMember": Rpc(_MEMBERS["UpdateMember"], "PATCH", _MEMBER, body="member", answer="member"),
+    "RemoveMember": Rpc(_MEMBERS["RemoveMember"], "DELETE", _MEMBER, status=204),
+    "LeaveProject": Rpc(_MEMBERS["LeaveProject"], "POST", f"{_PROJECT}/members:leave", body="*", status=204),
+    "CreateTask": Rpc(_TASKS["CreateTask"], "POST", f"{_PROJECT}/tasks", body="task", answer="task", status=201),
     "GetTask": Rpc(_TASKS["GetTask"], "GET", _TASK, answer="task"),
-    "ListTasks": Rpc(_TASKS["ListTasks"], "GET", "/api/v1/projects/{project}/tasks"),
+    "ListTasks": Rpc(_TASKS["ListTasks"], "GET", f"{_PROJECT}/tasks"),
     "TransitionTask": Rpc(_TASKS["TransitionTask"], "POST", f"{_TASK}:transition", body="*", answer="task"),
+    "UpdateTask": Rpc(_TASKS["UpdateTask"], "PATCH", f"{_PROJECT}/tasks/{{taskRef}}", body="task", answer="task"),
+    "AssignTask": Rpc(_TASKS["AssignTask"], "POST", f"{_TASK}:assign", body="*", answer="task"),
+    "UnassignTask": Rpc(_TASKS["UnassignTask"], "POST", f"{_TASK}:unassign", body="*", answer="task"),
+    "DeleteTask": Rpc(_TASKS["DeleteTask"], "DELETE", _TASK, status=204),
+    "UndeleteTask": Rpc(_TASKS["UndeleteTask"], "POST", f"{_TASK}:undelete", body="*", answer="task"),
 }
 
 
@@ -126,12 +150,16 @@ class GrpcDoor:
         metadata = [("authorization", f"Bearer {token}")] if token is not None else []
         if request_id:
             metadata.append(("x-request-id", request_id))
+        if known.verb == "PATCH" and "updateMask" not in request:
+            request["updateMask"] = ",".join(request[known.body])  # what REST does with the keys of the body
         message = json_format.ParseDict(request, request_class())
         try:
             response = await call(message, metadata=grpc.aio.Metadata(*metadata), timeout=20)
         except grpc.aio.AioRpcError as error:
             raise grpc_refusal(error) from None
-        answer: Json = json_format.MessageToDict(response, always_print_fields_with_no_presence=True)
+        answer: Json = json_format.MessageToDict(
+            response, always_print_fields_with_no_presence=True, preserving_proto_field_name=known.proto_names
+        )
         return answer[known.answer] if known.answer else answer
 
 

@@ -2,7 +2,7 @@
 
 import secrets
 from base64 import urlsafe_b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,13 @@ import gateway.app
 import identity_service.app
 import work_service.app
 from gateway.config import GatewayConfig
-from identity_service.config import IdentitySettings
+from identity_service.accounts.domain import Secret
+from identity_service.config import IdentitySettings, ProvisionSettings
+from identity_service.service_accounts.domain import Provision
 from tests.support.clock import TestClock
 from tests.support.databases import Databases
 from tests.support.doors import Door, GrpcDoor, RestDoor
+from tests.support.machines import provisioned
 from tests.support.recording import Recording, recording
 from work_service.config import WorkSettings
 
@@ -35,6 +38,7 @@ class Stack:
     """A running system and what tests may know of it."""
 
     clock: TestClock
+    identity_settings: IdentitySettings
     identity_url: str
     work_url: str
     identity_address: str
@@ -54,28 +58,41 @@ def new_secret() -> str:
     return urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 
+async def provide_work_account(identity_url: str, secret: str, clock: TestClock) -> None:
+    """The service account that work calls identity with."""
+    settings = ProvisionSettings(database_url=identity_url, service_account_secret=secret)
+    wanted = Provision(
+        name="work", scopes=frozenset({"identity.read"}), audiences=frozenset({"identity"}), secret=Secret(secret)
+    )
+    async with identity_service.app.provisioning(settings, clock=clock) as commands:
+        await commands.provision(wanted)
+
+
 @asynccontextmanager
-async def running_stack(databases: Databases, **work_settings: Any) -> AsyncIterator[Stack]:
+async def running_stack(
+    databases: Databases, *, identity_settings: Mapping[str, Any] | None = None, **work_settings: Any
+) -> AsyncIterator[Stack]:
     clock = TestClock()
     identity_url, work_url = databases.clone("identity"), databases.clone("work")
     async with AsyncExitStack() as stack:
         identity_recording = stack.enter_context(recording("identity"))
         work_recording = stack.enter_context(recording("work"))
         gateway_recording = stack.enter_context(recording("gateway"))
-        identity = await stack.enter_async_context(
-            identity_service.app.running(
-                IdentitySettings(
-                    listen="127.0.0.1:0",
-                    database_url=identity_url,
-                    secret_key=new_secret(),
-                    issuer=ISSUER,
-                    grace_s=5,
-                    **CHEAP_PASSWORDS,
-                ),
-                clock=clock,
-                telemetry=identity_recording.telemetry,
-            )
+        settings = IdentitySettings(
+            listen="127.0.0.1:0",
+            database_url=identity_url,
+            secret_key=new_secret(),
+            issuer=ISSUER,
+            grace_s=5,
+            **CHEAP_PASSWORDS,
+            **(identity_settings or {}),
         )
+        client_secret = f"tds_{secrets.token_urlsafe(32)}"
+        await provide_work_account(identity_url, client_secret, clock)
+        identity = await stack.enter_async_context(
+            identity_service.app.running(settings, clock=clock, telemetry=identity_recording.telemetry)
+        )
+        work_account_secret = await provisioned(identity_url, "work", scopes=["identity.read"], audiences=["identity"])
         identity_address = f"127.0.0.1:{identity.port}"
         work = await stack.enter_async_context(
             work_service.app.running(
@@ -84,6 +101,7 @@ async def running_stack(databases: Databases, **work_settings: Any) -> AsyncIter
                     database_url=work_url,
                     secret_key=new_secret(),
                     identity_address=identity_address,
+                    client_secret=work_account_secret,
                     token_issuer=ISSUER,
                     grace_s=5,
                     **work_settings,
@@ -111,6 +129,7 @@ async def running_stack(databases: Databases, **work_settings: Any) -> AsyncIter
         }
         yield Stack(
             clock=clock,
+            identity_settings=settings,
             identity_url=identity_url,
             work_url=work_url,
             identity_address=identity_address,

@@ -1,0 +1,127 @@
+"""Trying again: the same caller, method and key get the first answer."""
+
+import asyncio
+from typing import Any
+
+from sqlalchemy import func, select
+
+from chassis.ids import new_id
+from tests.support.databases import Databases
+from tests.support.doors import Door, RestDoor, refused
+from tests.support.people import Person, signed_in, signed_up
+from tests.support.sql import rows
+from tests.support.stack import Stack, running_stack
+from work_service.tables import activities, attempts
+
+
+def key() -> str:
+    return str(new_id())
+
+
+async def test_the_first_answer_is_given_again(ada: Person, project: dict[str, Any], task: dict[str, Any]) -> None:
+    name = {"project": project["id"], "task": task["id"]}
+    for rpc, request in (
+        ("CreateProject", {"project": {"title": "Once"}}),
+        ("UpdateProject", {"projectRef": project["id"], "project": {"title": "Renamed"}}),
+        ("CreateTask", {"project": project["id"], "task": {"title": "Once"}}),
+        ("UpdateTask", {"project": project["id"], "taskRef": task["id"], "task": {"title": "Renamed"}}),
+        ("TransitionTask", {**name, "status": "DONE"}),
+        ("AssignTask", {**name, "assignee": ada.id}),
+        ("UnassignTask", name),
+        ("DeleteTask", name),
+        ("UndeleteTask", name),
+        ("DeleteProject", {"project": project["id"]}),
+        ("UndeleteProject", {"project": project["id"]}),
+    ):
+        attempt = key()
+        first = await ada.call(rpc, **request, idempotencyKey=attempt)
+        assert await ada.call(rpc, **request, idempotencyKey=attempt) == first, rpc
+    listed = (await ada.call("ListTasks", project=project["id"]))["tasks"]
+    assert [task["title"] for task in listed] == ["Renamed", "Once"]
+
+
+async def test_members_are_changed_once(ada: Person, stranger: Person, project: dict[str, Any]) -> None:
+    for rpc, person, request in (
+        ("AddMember", ada, {"userId": stranger.id, "role": "VIEWER"}),
+        ("UpdateMember", ada, {"userId": stranger.id, "member": {"role": "DEVELOPER"}}),
+        ("RemoveMember", ada, {"userId": stranger.id}),
+    ):
+        attempt = key()
+        first = await person.call(rpc, project=project["id"], **request, idempotencyKey=attempt)
+        assert await person.call(rpc, project=project["id"], **request, idempotencyKey=attempt) == first
+    await ada.call("AddMember", project=project["id"], userId=stranger.id, role="VIEWER")
+    attempt = key()
+    for _ in range(2):  # the second time they are out already
+        await stranger.call("LeaveProject", project=project["id"], idempotencyKey=attempt)
+
+
+async def test_ten_at_once_make_one_task_and_ten_equal_answers(
+    stack: Stack, ada: Person, project: dict[str, Any]
+) -> None:
+    attempt = key()
+    answers = await asyncio.gather(
+        *(
+            ada.call("CreateTask", project=project["id"], task={"title": "Once"}, idempotencyKey=attempt)
+            for _ in range(10)
+        )
+    )
+    assert all(answer == answers[0] for answer in answers)
+    assert len((await ada.call("ListTasks", project=project["id"]))["tasks"]) == 1
+    written = await rows(
+        stack.work_url,
+        select(func.count().label("number")).where(activities.c.task_id == answers[0]["id"]),
+    )
+    assert written[0].number == 1
+
+
+async def test_a_key_stands_for_one_request(ada: Person, stranger: Person, project: dict[str, Any]) -> None:
+    attempt = key()
+    await ada.call("CreateTask", project=project["id"], task={"title": "A"}, idempotencyKey=attempt)
+    with refused("INVALID_ARGUMENT", "IDEMPOTENCY_KEY_REUSED", field="idempotency_key"):
+        await ada.call("CreateTask", project=project["id"], task={"title": "B"}, idempotencyKey=attempt)
+    # For other methods and other people it is another key.
+    await ada.call("CreateProject", project={"title": "A"}, idempotencyKey=attempt)
+    theirs = await stranger.call("CreateProject", project={"title": "A"}, idempotencyKey=attempt)
+    assert theirs["owner"]["id"] == stranger.id
+
+
+async def test_a_refused_attempt_leaves_the_key_free(
+    ada: Person, project: dict[str, Any], task: dict[str, Any]
+) -> None:
+    attempt = key()
+    name = {"project": project["id"], "task": task["id"], "idempotencyKey": attempt}
+    with refused("FAILED_PRECONDITION", "ILLEGAL_TRANSITION"):
+        await ada.call("TransitionTask", **name, status="IN_REVIEW")
+    assert (await ada.call("TransitionTask", **name, status="DONE"))["status"] == "DONE"
+
+
+async def test_the_header_is_the_field(stack: Stack) -> None:
+    door = stack.doors["rest"]
+    assert isinstance(door, RestDoor)
+    ada = await signed_up(door)
+    project = await ada.call("CreateProject", project={"title": "Apollo"})
+    headers = {"idempotency-key": key()}
+    first, second = [
+        await door.send("CreateTask", token=ada.token, headers=headers, project=project["id"], task={"title": "Once"})
+        for _ in range(2)
+    ]
+    assert first.status_code == second.status_code == 201
+    assert first.json() == second.json()
+    assert first.headers["location"] == second.headers["location"]
+    other = await door.send(
+        "CreateTask", token=ada.token, headers=headers, project=project["id"], task={"title": "Twice"}
+    )
+    assert other.status_code == 400
+
+
+async def test_attempts_are_forgotten_after_a_day(databases: Databases) -> None:
+    async with running_stack(databases) as stack:
+        door: Door = stack.doors["grpc"]
+        ada = await signed_up(door)
+        attempt = key()
+        await ada.call("CreateProject", project={"title": "Once"}, idempotencyKey=attempt)
+        stack.clock.advance(hours=25)
+        again = await signed_in(door, ada.email)
+        await again.call("CreateProject", project={"title": "Other"}, idempotencyKey=key())
+        kept = await rows(stack.work_url, select(attempts.c.key))
+        assert attempt not in {row.key for row in kept}
