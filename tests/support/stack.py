@@ -16,9 +16,7 @@ import gateway.app
 import identity_service.app
 import work_service.app
 from gateway.config import GatewayConfig
-from identity_service.accounts.domain import Secret
-from identity_service.config import IdentitySettings, ProvisionSettings
-from identity_service.service_accounts.domain import Provision
+from identity_service.config import IdentitySettings
 from tests.support.clock import TestClock
 from tests.support.databases import Databases
 from tests.support.doors import Door, GrpcDoor, RestDoor
@@ -58,16 +56,6 @@ def new_secret() -> str:
     return urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 
-async def provide_work_account(identity_url: str, secret: str, clock: TestClock) -> None:
-    """The service account that work calls identity with."""
-    settings = ProvisionSettings(database_url=identity_url, service_account_secret=secret)
-    wanted = Provision(
-        name="work", scopes=frozenset({"identity.read"}), audiences=frozenset({"identity"}), secret=Secret(secret)
-    )
-    async with identity_service.app.provisioning(settings, clock=clock) as commands:
-        await commands.provision(wanted)
-
-
 @asynccontextmanager
 async def running_stack(
     databases: Databases, *, identity_settings: Mapping[str, Any] | None = None, **work_settings: Any
@@ -87,12 +75,10 @@ async def running_stack(
             **CHEAP_PASSWORDS,
             **(identity_settings or {}),
         )
-        client_secret = f"tds_{secrets.token_urlsafe(32)}"
-        await provide_work_account(identity_url, client_secret, clock)
+        client_secret = await provisioned(identity_url, "work", scopes=["identity.read"], audiences=["identity"])
         identity = await stack.enter_async_context(
             identity_service.app.running(settings, clock=clock, telemetry=identity_recording.telemetry)
         )
-        work_account_secret = await provisioned(identity_url, "work", scopes=["identity.read"], audiences=["identity"])
         identity_address = f"127.0.0.1:{identity.port}"
         work = await stack.enter_async_context(
             work_service.app.running(
@@ -101,7 +87,7 @@ async def running_stack(
                     database_url=work_url,
                     secret_key=new_secret(),
                     identity_address=identity_address,
-                    client_secret=work_account_secret,
+                    client_secret=client_secret,
                     token_issuer=ISSUER,
                     grace_s=5,
                     **work_settings,

@@ -67,6 +67,7 @@ def token(
     claims = {
         "iss": ISSUER,
         "sub": str(uuid4()),
+        "sub_type": "user",
         "aud": ["identity", "work"],
         "client_id": "tandem",
         "iat": now,
@@ -83,6 +84,19 @@ async def test_takes_a_good_token(verifier: TokenVerifier, clock: FixedClock) ->
     principal = await verifier.verify(token(clock))
     assert principal.roles == {"USER"}
     assert principal.expires_at == clock.now() + timedelta(minutes=10)
+    assert not principal.is_machine
+    assert principal.scopes == set()
+
+
+async def test_a_machine_is_known_by_what_its_token_says_and_has_scopes(
+    verifier: TokenVerifier, clock: FixedClock
+) -> None:
+    machine: dict[str, Any] = {"sub_type": "service", "client_id": "work", "sid": None, "roles": None}
+    principal = await verifier.verify(token(clock, **machine, scope="work.read work.write"))
+    assert principal.is_machine
+    assert principal.scopes == {"work.read", "work.write"}
+    assert principal.session is None
+    assert (await verifier.verify(token(clock, **machine))).scopes == set()
 
 
 @pytest.mark.parametrize(
@@ -103,6 +117,11 @@ async def test_takes_a_good_token(verifier: TokenVerifier, clock: FixedClock) ->
         pytest.param({"client_id": None}, id="without a client"),
         pytest.param({"sid": "none"}, id="a session that is none"),
         pytest.param({"roles": "ADMIN"}, id="roles that are no list"),
+        pytest.param({"sub_type": None}, id="nobody knows what"),
+        pytest.param({"sub_type": "SERVICE"}, id="something else"),
+        pytest.param({"sid": None}, id="a person without a session"),
+        pytest.param({"sub_type": "service"}, id="a machine with a session"),
+        pytest.param({"scope": ["work.read"]}, id="scopes that are no text"),
         pytest.param({"header": {"typ": "JWT"}}, id="another kind of token"),
         pytest.param({"header": {"typ": "rt+jwt"}}, id="yet another kind"),
         pytest.param({"header": {"kid": "k2"}}, id="an unknown key"),
