@@ -5,7 +5,7 @@ is needed. Does not judge templates or fields: `templates` and `transcode` do.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ class Rest:
     etag: str = ""
     if_match: str = ""
     cache_control: str = ""
+    idempotency_key: str = ""
+    proto_field_names: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +187,6 @@ def _rest(registry: Registry, options: MethodOptions) -> Rest:
     if extension is None or extension.type not in options:
         return Rest()
     rest: Any = options[extension.type]
-    return Rest(
-        success_status=rest.success_status or 200,
-        location=rest.location,
-        etag=rest.etag,
-        if_match=rest.if_match,
-        cache_control=rest.cache_control,
-    )
+    # A set may have been compiled with fewer options than there are today.
+    said = {field.name: getattr(rest, field.name, None) for field in fields(Rest)}
+    return Rest(**{name: value for name, value in said.items() if value})

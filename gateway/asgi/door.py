@@ -20,7 +20,7 @@ from gateway.asgi.headers import Headers
 from gateway.asgi.tracing import called
 from gateway.errors import Header, Refusal, Statuses, Violation, refused, retry_later
 from gateway.routes import Routes, method_not_allowed
-from gateway.transcode.request import Request
+from gateway.transcode.request import IDEMPOTENCY_KEY, IF_MATCH, Request
 from gateway.transcode.response import Answer, Response
 from gateway.upstream.channels import Rpc
 from gateway.upstream.failures import failure
@@ -131,15 +131,15 @@ class Door:
         sent, limits = exchange.headers, self._limits
         if not headers.accepts_json(sent):
             raise refused(406, "INVALID_ARGUMENT", "NOT_ACCEPTABLE", "answers are application/json")
-        condition = _condition(route, sent)
+        said = _said(route, sent)
         body = await exchange.body(
             taken=route.request.takes_body, largest=limits.largest_body, patience_s=limits.deadline_s
         )
-        request = route.request.encode(values, exchange.query, body, condition)
+        request = route.request.encode(values, exchange.query, body, said)
         try:
             data = await self._call(exchange, route, request)
         except Refusal as refusal:
-            if condition is not None and refusal.stale:
+            if IF_MATCH in said and refusal.stale:
                 refusal.http = 412
             raise
         return _answered(route, route.response.decode(data), sent)
@@ -189,6 +189,23 @@ class Door:
         return Reply(refusal.http, (*JSON, *own, *refusal.headers), refusal.body(exchange.request_id))
 
 
+def _said(route: Route, sent: Headers) -> dict[str, str]:
+    """The headers that go into the request, by their names.
+
+    Raises:
+        Refusal: One of them cannot be kept, or is malformed.
+    """
+    said = {}
+    wanted = _condition(route, sent)
+    if wanted is not None:
+        said[IF_MATCH] = wanted
+    if route.request.takes(IDEMPOTENCY_KEY):
+        key = headers.idempotency_key(sent)
+        if key is not None:
+            said[IDEMPOTENCY_KEY] = key
+    return said
+
+
 def _condition(route: Route, sent: Headers) -> str | None:
     """What `If-Match` demands of the server.
 
@@ -203,7 +220,7 @@ def _condition(route: Route, sent: Headers) -> str | None:
     if if_match is None:
         return None
     wanted = conditions.wanted_version(if_match)
-    if wanted is not None and not route.request.conditional:
+    if wanted is not None and not route.request.takes(IF_MATCH):
         raise conditions.unkeepable("If-Match")
     return wanted
 

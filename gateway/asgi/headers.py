@@ -18,6 +18,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 _SHORTEST_S = 1e-3  # gRPC takes a timeout of nothing for no timeout at all
+_IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e]{1,128}")
 _PRINTABLE = re.compile(rb"[\x20-\x7e]*")
 _METADATA_KEY = re.compile(r"[a-z0-9_.-]+")
 _JSON = re.compile(r"application/(?:[a-z0-9!#$&^_.-]+\+)?json")
@@ -88,6 +89,20 @@ def timeout_s(headers: Headers, *, default: float, longest: float) -> float:
     if found is None:
         raise malformed("Grpc-Timeout", "expected up to eight digits and one of H, M, S, m, u, n, such as 500m")
     return max(_SHORTEST_S, min(longest, int(found[1]) * _UNITS[found[2]]))
+
+
+def idempotency_key(headers: Headers) -> str | None:
+    """What the client calls this attempt, if it says so.
+
+    Raises:
+        Refusal: It is empty, too long, or not visible ASCII.
+    """
+    sent = headers.get(b"idempotency-key")
+    if sent is None:
+        return None
+    if not _IDEMPOTENCY_KEY.fullmatch(sent):
+        raise malformed("Idempotency-Key", "expected 1 to 128 visible ASCII characters")
+    return sent.decode()
 
 
 def forwarded(headers: Headers, names: Sequence[tuple[bytes, str]]) -> list[tuple[str, str]]:

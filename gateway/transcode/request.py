@@ -1,12 +1,13 @@
-"""A request of one route: path, query, body and condition become the bytes of one message.
+"""A request of one route: path, query, body and a few headers become the bytes of one message.
 
 Every part lands in one JSON tree, and every field has one source: what the path says, the query or the body may repeat
 but not change, and nobody else may add. What cannot work is refused when the gateway starts.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
@@ -17,9 +18,14 @@ from gateway.errors import Violation
 from gateway.templates import Template
 from gateway.transcode import fields, json_text
 from gateway.transcode.json_text import Json
+from gateway.transcode.masks import implied
 from gateway.transcode.shapes import Shape, Shapes, Slot, checked
 
 IF_MATCH: Final = "If-Match"
+IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+_SENT_BY_THE_PATH: Final = "the path says otherwise"
 
 _MALFORMED = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _MOST_NAMES = 1_000  # that are remembered; a recursive message has endlessly many
@@ -67,16 +73,21 @@ class Request:
         for parameter in self._path:
             if parameter.way[0] is self._body and len(parameter.way) == 1:
                 raise ContractUnusable(f"the path and the body both hold the field '{parameter.sent}'")
-        self._condition = None
-        if method.rest.if_match:
-            self._condition = _parameter(self._shape, method.rest.if_match, IF_MATCH, "if_match")
+        self._headers = {
+            header: _parameter(self._shape, path, header, option)
+            for header, option, path in (
+                (IF_MATCH, "as if_match", method.rest.if_match),
+                (IDEMPOTENCY_KEY, "as idempotency_key", method.rest.idempotency_key),
+            )
+            if path
+        }
+        self._mask = implied(self._shape, self._body, binding.verb)
         self._plain = self._plain_names()
         self._parameters: dict[str, _Parameter] = {}
 
-    @property
-    def conditional(self) -> bool:
-        """Whether `If-Match` has a field to go to."""
-        return self._condition is not None
+    def takes(self, header: str) -> bool:
+        """Whether a header has a field to go to."""
+        return header in self._headers
 
     def _plain_names(self) -> tuple[str, ...] | None:
         """The attributes that the path fills, if it fills nothing but strings at the top: the common case."""
@@ -90,31 +101,38 @@ class Request:
         return None
 
     def encode(
-        self, values: Sequence[str], query: bytes = b"", body: bytes = b"", condition: str | None = None
+        self, values: Sequence[str], query: bytes = b"", body: bytes = b"", said: Mapping[str, str] = _NOTHING
     ) -> bytes:
-        """The request message as bytes. An empty body stands for none.
+        """The request message as bytes. An empty body stands for none; `said` are headers that it `takes`.
 
         Raises:
             Violation: Something in it is unknown, given twice, or does not fit its field.
         """
-        if self._plain is not None and not body and not query and condition is None:
+        if self._plain is not None and not body and not query and not said:
             message: Any = self._shape.message.type()
             for name, value in zip(self._plain, values, strict=True):
                 setattr(message, name, value)
             return bytes(message.to_binary())
         tree = self._rooted(body) if body else {}
+        edited = None
+        if self._mask is not None and self._body is not None:
+            edited = self._mask.paths(tree.get(self._body.key))  # before the path adds to it
         for parameter, value in zip(self._path, values, strict=True):
-            self._place(tree, parameter, parameter.json(value), "the path says otherwise")
-        if condition is not None and self._condition is not None:
-            self._place(tree, self._condition, condition, "the If-Match header says otherwise")
+            self._place(tree, parameter, parameter.json(value), _SENT_BY_THE_PATH)
+        for header, value in said.items():
+            parameter = self._headers[header]
+            self._place(tree, parameter, parameter.json(value), _sent_by(header))
         pairs = _pairs(query) if query else []
         if pairs:
-            self._add_query(tree, pairs)
+            self._add_query(tree, pairs, said)
         try:
             checked(self._shape, tree)
-            return self._shapes.encoded(self._shape, tree)
+            data = self._shapes.encoded(self._shape, tree)
         except Violation as violation:
             raise self._as_sent(violation, pairs) from None
+        if self._mask is None or edited is None or self._mask.sent(tree):
+            return data
+        return data + self._mask.encoded(edited)
 
     def _rooted(self, text: bytes) -> dict[str, Json]:
         """The tree that holds just the body."""
@@ -150,7 +168,8 @@ class Request:
         elif not self._shapes.same(parameter.parent, leaf, present, value):
             raise Violation(parameter.canonical, otherwise, reason="CONFLICTING_FIELD")
 
-    def _add_query(self, tree: dict[str, Json], pairs: Sequence[tuple[str, str]]) -> None:
+    def _add_query(self, tree: dict[str, Json], pairs: Sequence[tuple[str, str]], said: Mapping[str, str]) -> None:
+        sources = {self._headers[header].canonical: _sent_by(header) for header in said}
         lists: dict[str, list[Json]] = {}
         given: set[str] = set()
         for name, text in pairs:
@@ -166,7 +185,7 @@ class Request:
                 raise Violation(name, "given more than once", reason="DUPLICATE_FIELD")
             given.add(canonical)
             try:
-                self._place(tree, parameter, value, "the path says otherwise")
+                self._place(tree, parameter, value, sources.get(canonical, _SENT_BY_THE_PATH))
             except Violation as violation:
                 raise Violation(name, violation.description, reason=violation.reason) from None
 
@@ -242,6 +261,10 @@ def _parameter(
     if convert is None:
         raise ContractUnusable(f"the field '{path}' is a message and cannot be used {use}")
     return _Parameter(sent, tuple(way), parent, convert)
+
+
+def _sent_by(header: str) -> str:
+    return f"the {header} header says otherwise"
 
 
 def _spelling(tree: dict[str, Json], slot: Slot) -> str:

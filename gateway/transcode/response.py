@@ -1,7 +1,8 @@
 """An answer of one route: the bytes of a message become JSON, an entity tag and a location.
 
-ProtoJSON in lowerCamelCase with default-valued fields present, of the whole message or of the field that
-`response_body` names. What cannot work is refused when the gateway starts.
+ProtoJSON with default-valued fields present, of the whole message or of the field that `response_body` names; names are
+in lowerCamelCase unless the method's option asks for the contract's own. What cannot work is refused when the gateway
+starts.
 """
 
 import json
@@ -53,6 +54,7 @@ class Response:
         """
         self._type: Any = method.output.type
         self._registry = registry
+        self._proto_names = method.rest.proto_field_names
         self._json = self._writer(method.output, binding.response_body)
         self._written = method.rest.success_status != 204
         self._etag = _getter(method.output, method.rest.etag) if method.rest.etag else None
@@ -76,7 +78,9 @@ class Response:
 
     def _writer(self, output: DescMessage, name: str) -> Callable[[Any], bytes]:
         def whole(message: Any) -> bytes:
-            text: str = message.to_json(always_emit_implicit=True, registry=self._registry)
+            text: str = message.to_json(
+                always_emit_implicit=True, use_proto_field_name=self._proto_names, registry=self._registry
+            )
             return text.encode()
 
         if not name:
@@ -94,9 +98,13 @@ class Response:
 
             return one
 
+        key = field.name if self._proto_names else field.json_name
+
         def value(message: Any) -> bytes:
-            tree: Any = message_to_json_value(message, always_emit_implicit=True, registry=self._registry)
-            return json.dumps(tree.get(field.json_name), ensure_ascii=False, separators=(",", ":")).encode()
+            tree: Any = message_to_json_value(
+                message, always_emit_implicit=True, use_proto_field_name=self._proto_names, registry=self._registry
+            )
+            return json.dumps(tree.get(key), ensure_ascii=False, separators=(",", ":")).encode()
 
         return value
 

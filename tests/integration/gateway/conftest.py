@@ -58,6 +58,14 @@ class Library:
         self.books.pop((request.shelf, request.book), None)
         return toy.google_type("ActRequest")()  # as empty as Empty
 
+    async def edit(self, request: Any, context: Context) -> Any:
+        del context
+        return request
+
+    async def describe(self, request: Any, context: Context) -> Any:
+        del context
+        return toy.google_type("Described")(nested_one=request, my_numbers=[request.my_number])
+
     async def get_file(self, request: Any, context: Context) -> Any:
         del context
         return request

@@ -184,6 +184,8 @@ async def test_a_body_where_none_is_taken_is_400(client: httpx.AsyncClient, gate
     assert (answer.status_code, reason(answer)) == (400, "BODY_NOT_TAKEN")
     assert not gateway.library.calls
     assert (await client.request("DELETE", "/v1/shelves/s/books/1", content=b"")).status_code == 204
+    answer = await client.request("DELETE", "/v1/shelves/s/books/1", json={"etag": "1"})
+    assert (answer.status_code, reason(answer)) == (400, "BODY_NOT_TAKEN")
 
 
 async def test_the_content_type_may_be_absent_but_not_wrong(client: httpx.AsyncClient) -> None:
@@ -271,6 +273,58 @@ async def test_if_match_goes_where_the_option_says(gateway: Running) -> None:
         assert gateway.library.calls[-1][1].etag == etag
 
 
+async def test_a_deletion_takes_a_version_and_an_attempt_and_answers_nothing(gateway: Running) -> None:
+    headers = {"if-match": '"7"', "idempotency-key": "a-1"}
+    answer = await gateway.client.delete("/v1/shelves/s/books/1", headers=headers)
+    assert (answer.status_code, answer.content) == (204, b"")
+    request = gateway.library.calls[-1][1]
+    assert (request.shelf, request.book, request.etag, request.attempt) == ("s", "1", "7", "a-1")
+
+
+async def test_an_attempt_is_named_by_a_header(gateway: Running) -> None:
+    for sent in ("a", "8e03978e-40d5-43dd-bc93-6894a57f9324", '"quoted"', "x" * 128):
+        answer = await gateway.client.post("/v1/shelves/s/books", json={}, headers={"idempotency-key": sent})
+        assert answer.status_code == 201
+        assert gateway.library.calls[-1][1].attempt == sent
+    await gateway.client.post("/v1/shelves/s/books?attempt=a", json={}, headers={"idempotency-key": "a"})
+    assert gateway.library.calls[-1][1].attempt == "a"
+
+
+@pytest.mark.parametrize("sent", [b"", b"a b", b"x" * 129, "é".encode(), b"a\tb"])
+async def test_an_attempt_whose_name_is_none_is_400(gateway: Running, sent: bytes) -> None:
+    answer = await gateway.client.post("/v1/shelves/s/books", json={}, headers=[(b"idempotency-key", sent)])
+    assert (answer.status_code, fields(answer)) == (400, ["Idempotency-Key"])
+    assert not gateway.library.calls
+
+
+async def test_an_attempt_has_one_name(gateway: Running) -> None:
+    answer = await gateway.client.post("/v1/shelves/s/books?attempt=a", json={}, headers={"idempotency-key": "b"})
+    assert (answer.status_code, fields(answer)) == (400, ["attempt"])
+    answer = await gateway.client.patch("/v1/things", json={"attempt": "a"}, headers={"idempotency-key": "b"})
+    assert (answer.status_code, fields(answer)) == (400, ["attempt"])
+    twice = [("idempotency-key", "a"), ("idempotency-key", "a")]
+    answer = await gateway.client.post("/v1/shelves/s/books", json={}, headers=twice)
+    assert (answer.status_code, fields(answer)) == (400, ["Idempotency-Key"])
+    assert not gateway.library.calls
+
+
+async def test_patch_changes_what_is_sent_and_put_everything(gateway: Running) -> None:
+    for method, mask in (("PATCH", ["text", "nested.name", "time"]), ("PUT", ["*"]), ("POST", [])):
+        body = {"text": "t", "nested": {"name": "n"}, "time": None}
+        answer = await gateway.client.request(method, "/v1/things/7", json=body)
+        assert answer.status_code == 200
+        request = gateway.library.calls[-1][1]
+        assert list(request.update_mask.paths) == mask
+        assert (request.thing.int32_value, request.thing.text, request.thing.HasField("time")) == (7, "t", False)
+
+
+async def test_a_method_may_spell_fields_as_its_contract_does(client: httpx.AsyncClient) -> None:
+    for sent in ({"my_number": 3}, {"myNumber": 3}):
+        answer = await client.post("/v1/describe", json=sent)
+        assert answer.json() == {"nested_one": {"name": "", "my_number": 3, "tags": []}, "my_numbers": [3]}
+    assert (await client.get("/v1/describe?my_number=4")).json() == [4]
+
+
 STALE = error_details_pb2.PreconditionFailure(
     violations=[error_details_pb2.PreconditionFailure.Violation(type="ETAG", subject="book")]
 )
@@ -294,7 +348,7 @@ async def test_a_stale_tag_is_412_only_for_who_sent_if_match(client: httpx.Async
         ("POST", "/v1/act", "if-match", '"1", "2"', 400),
         ("POST", "/v1/act", "if-none-match", "*", 400),
         ("POST", "/v1/shelves/s/books", "if-match", '"1"', 400),
-        ("DELETE", "/v1/shelves/s/books/1", "if-match", '"1"', 400),
+        ("REPORT", "/v1/files/a", "if-match", '"1"', 400),
     ],
 )
 async def test_a_condition_that_cannot_be_kept_is_refused(

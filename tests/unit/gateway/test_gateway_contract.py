@@ -89,6 +89,8 @@ R0 = "toy.v1.S/R0"
         pytest.param([http('get: "/a"', "etag: 'names'")], "'names' is neither a string", id="repeated etag"),
         pytest.param([http('get: "/a"', "etag: 'name.x'")], "goes through a field that is not", id="etag in a string"),
         pytest.param([http('post: "/a"', "if_match: 'x'")], "toy.v1.M has no field 'x'", id="unknown if_match"),
+        pytest.param([http('post: "/a"', "idempotency_key: 'x'")], "no field 'x'", id="unknown idempotency_key"),
+        pytest.param([http('post: "/a"', "idempotency_key: 'm'")], "cannot be used as", id="a message for a key"),
         pytest.param([http('post: "/a"', "location: '/a/{x}'")], "toy.v1.M has no field 'x'", id="unknown location"),
         pytest.param([http('post: "/a"', "location: '/a/{d}'")], "'d' is neither a string", id="a double to go to"),
         pytest.param([http('post: "/a"', "location: '/a/{name'")], "a brace without its other half", id="open brace"),
@@ -131,6 +133,16 @@ def test_refuses_what_is_no_contract(data: bytes, complaint: str) -> None:
 def test_refuses_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(ContractUnusable, match=r"cannot read .*none\.binpb: No such file"):
         load(tmp_path / "none.binpb")
+
+
+def test_serves_a_set_that_was_compiled_with_fewer_options() -> None:
+    from google.protobuf.descriptor_pb2 import FileDescriptorSet  # noqa: PLC0415 - what the test is about
+
+    files = FileDescriptorSet.FromString(toy.library_set())
+    options = next(file for file in files.file if file.package == "tandem.gateway.v1").message_type[0]
+    del options.field[5:]
+    create = next(method for method in parsed(files.SerializeToString()).methods if method.name == "CreateBook")
+    assert (create.rest.success_status, create.rest.idempotency_key) == (201, "")
 
 
 def test_completes_the_names_that_descriptors_from_python_lack() -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from google.protobuf import json_format
 
+from gateway import templates
 from gateway.errors import Violation
-from gateway.transcode.request import Request
+from gateway.transcode.request import IDEMPOTENCY_KEY, IF_MATCH, Request
 from gateway.transcode.shapes import Shapes
 from tests.unit.gateway import toy
 
@@ -16,6 +17,12 @@ SHAPES = Shapes(toy.library().registry)
 CREATE = ("CreateBook", "POST /v1/shelves/{book.shelf}/books")
 GET = ("GetBook", "GET /v1/shelves/{shelf}/books/{book}")
 LIST = ("ListBooks", "GET /v1/shelves/{shelf}/books")
+DELETE = ("DeleteBook", "DELETE /v1/shelves/{shelf}/books/{book}")
+PATCH = ("Edit", "PATCH /v1/things/{thing.int32_value}")
+PUT = ("Edit", "PUT /v1/things/{thing.int32_value}")
+POST = ("Edit", "POST /v1/things/{thing.int32_value}")
+PATCH_WHOLE = ("Edit", "PATCH /v1/things")
+PATCH_NAMES = ("Edit", "PATCH /v1/things/{thing.int32_value}/names")
 LEND = ("LendBook", "POST /v1/shelves/{shelf}/books/{book}:lend")
 ECHO = ("Echo", "POST /v1/echo")
 ECHO_QUERY = ("Echo", "GET /v1/echo")
@@ -87,7 +94,7 @@ def understood(route: Route, data: bytes) -> Any:
             ["t"],
             "maybe=m",
             '{"my_number":"12"}',
-            {"text": "t", "maybe": "m", "nested": {"myNumber": 12}},
+            {"text": "t", "maybe": "m", "nested": {"myNumber": 12}, "mask": "*"},
             id="both spellings in a body",
         ),
         pytest.param(
@@ -296,15 +303,126 @@ def test_reads_ninety_nine_levels() -> None:
 
 
 def test_puts_the_wanted_version_where_the_option_says() -> None:
-    data = request(LEND).encode(["s", "b"], b"", b'{"reader":"r"}', "7")
+    data = request(LEND).encode(["s", "b"], b"", b'{"reader":"r"}', {IF_MATCH: "7"})
     assert understood(LEND, data) == {"shelf": "s", "book": "b", "reader": "r", "etag": "7"}
 
 
 def test_a_body_may_repeat_the_wanted_version_but_not_change_it() -> None:
-    assert request(LEND).encode(["s", "b"], b"", b'{"etag":"7"}', "7")
+    assert request(LEND).encode(["s", "b"], b"", b'{"etag":"7"}', {IF_MATCH: "7"})
     with pytest.raises(Violation) as refused:
-        request(LEND).encode(["s", "b"], b"", b'{"etag":"8"}', "7")
+        request(LEND).encode(["s", "b"], b"", b'{"etag":"8"}', {IF_MATCH: "7"})
     assert (refused.value.field, refused.value.description) == ("etag", "the If-Match header says otherwise")
+
+
+def test_headers_fill_fields_beside_path_and_query() -> None:
+    said = {IF_MATCH: "7", IDEMPOTENCY_KEY: "a-1"}
+    assert understood(DELETE, request(DELETE).encode(["s", "b"], b"", b"", said)) == {
+        "shelf": "s",
+        "book": "b",
+        "etag": "7",
+        "attempt": "a-1",
+    }
+    with pytest.raises(Violation) as refused:
+        request(DELETE).encode(["s", "b"], b"etag=7&attempt=a-2", b"", said)
+    assert (refused.value.field, refused.value.description) == ("attempt", "the Idempotency-Key header says otherwise")
+
+
+def test_takes_no_header_without_the_option() -> None:
+    assert request(DELETE).takes(IDEMPOTENCY_KEY)
+    assert not request(GET).takes(IDEMPOTENCY_KEY)
+    assert not request(CREATE).takes(IF_MATCH)
+
+
+def mask(route: Route, query: str, body: str) -> list[str] | None:
+    """The mask that a server reads; None where there is none at all."""
+    data = request(route).encode([] if route == PATCH_WHOLE else ["7"], query.encode(), body.encode())
+    message = toy.google_type("EditRequest").FromString(data)
+    return list(message.update_mask.paths) if message.HasField("update_mask") else None
+
+
+@pytest.mark.parametrize(
+    ("body", "paths"),
+    [
+        pytest.param('{"text":"t"}', ["text"], id="one field"),
+        pytest.param('{"boolValue":false,"bytes_value":""}', ["bool_value", "bytes_value"], id="both spellings"),
+        pytest.param('{"text":null}', ["text"], id="null clears"),
+        pytest.param('{"otherName":1}', ["renamed"], id="a JSON name of its own"),
+        pytest.param('{"part2":"x"}', ["part_2"], id="a name that JSON masks cannot spell"),
+        pytest.param('{"nested":{"name":"n","myNumber":1}}', ["nested.name", "nested.my_number"], id="nested"),
+        pytest.param('{"nested":{"inner":{"tags":[]}}}', ["nested.inner.tags"], id="deeper"),
+        pytest.param('{"nested":{"name":null}}', ["nested.name"], id="null inside"),
+        pytest.param('{"nested":{}}', ["nested"], id="an empty message"),
+        pytest.param('{"nested":null}', ["nested"], id="no message"),
+        pytest.param('{"choiceNested":{"name":"n"}}', ["choice_nested.name"], id="a member of a oneof"),
+        pytest.param('{"names":["a"],"nests":[{"name":"n"}]}', ["names", "nests"], id="lists"),
+        pytest.param('{"counts":{"a":1},"byNumber":{"1":{"name":"n"}}}', ["counts", "by_number"], id="maps"),
+        pytest.param(
+            '{"time":"2026-01-31T12:00:00Z","duration":"1s","mask":"text"}', ["time", "duration", "mask"], id="text"
+        ),
+        pytest.param('{"struct":{"a":{"b":1}},"value":{"a":1}}', ["struct", "value"], id="Struct and Value"),
+        pytest.param('{"value":null}', ["value"], id="null is a Value"),
+        pytest.param('{"any":{"@type":"type.googleapis.com/library.v1.Nested","name":"n"}}', ["any"], id="any"),
+        pytest.param('{"int32Value":7}', ["int32_value"], id="what the path says, sent again"),
+        pytest.param("{}", [], id="an edit of nothing"),
+    ],
+)
+def test_patch_names_what_it_sends(body: str, paths: list[str]) -> None:
+    assert mask(PATCH, "", body) == paths
+    assert mask(PUT, "", body) == ["*"]
+    assert mask(POST, "", body) is None
+
+
+@pytest.mark.parametrize(
+    ("route", "query", "body", "paths"),
+    [
+        pytest.param(PATCH, "updateMask=text,nested.myNumber", '{"kind":1}', ["text", "nested.my_number"], id="PATCH"),
+        pytest.param(PUT, "update_mask=text", "{}", ["text"], id="PUT"),
+        pytest.param(PATCH, "updateMask=*", '{"text":"t"}', ["*"], id="everything"),
+        pytest.param(PATCH, "updateMask=", '{"text":"t"}', [], id="an empty one"),
+        pytest.param(PATCH, "read_mask=text", '{"text":"t"}', ["text"], id="the other mask is another thing"),
+        pytest.param(PATCH_WHOLE, "", '{"thing":{"text":"t"},"updateMask":"kind"}', ["kind"], id="in a whole body"),
+        pytest.param(PATCH_WHOLE, "", '{"thing":{"text":"t"}}', None, id="none in a whole body"),
+        pytest.param(PATCH_NAMES, "", '["a"]', None, id="a body that is no message"),
+        pytest.param(PATCH, "", "", None, id="PATCH of no body"),
+        pytest.param(PUT, "", "", None, id="PUT of no body"),
+        pytest.param(PUT, "", "null", None, id="PUT of null"),
+    ],
+)
+def test_a_mask_of_the_clients_own_wins(route: Route, query: str, body: str, paths: list[str] | None) -> None:
+    assert mask(route, query, body) == paths
+
+
+@pytest.mark.parametrize(
+    ("body", "field"), [('{"x":1}', "thing.x"), ('{"nested":{"x":1}}', "thing.nested.x"), ("[1]", "thing")]
+)
+def test_an_implied_mask_hides_no_mistake(body: str, field: str) -> None:
+    with pytest.raises(Violation) as refused:
+        request(PATCH).encode(["7"], b"", body.encode())
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("fields", "implied"),
+    [
+        ("google.protobuf.FieldMask mask = 2;", True),
+        ("google.protobuf.FieldMask a = 2; google.protobuf.FieldMask b = 3;", False),
+        ("google.protobuf.FieldMask a = 2; google.protobuf.FieldMask read_mask = 3;", True),
+        ("google.protobuf.FieldMask read_mask = 2;", False),
+        ("google.protobuf.FieldMask a = 2; google.protobuf.FieldMask update_mask = 3;", True),
+        ("repeated google.protobuf.FieldMask update_mask = 2;", False),
+        ("oneof one { google.protobuf.FieldMask update_mask = 2; string x = 3; }", False),
+        ("string update_mask = 2;", False),
+    ],
+)
+def test_which_field_is_the_mask(fields: str, implied: bool) -> None:  # noqa: FBT001 - a column of the table
+    contract = toy.little(
+        "message M { string name = 1; }"
+        f"message R {{ M m = 1; {fields} }}"
+        'service S { rpc Edit(R) returns (M) { option (google.api.http) = { patch: "/m" body: "m" }; } }'
+    )
+    (edit,) = contract.methods
+    route = Request(edit, edit.bindings[0], templates.parse("/m"), Shapes(contract.registry))
+    assert (b"name" in route.encode([], b"", b'{"name":"n"}')) is implied
 
 
 def test_remembers_a_bounded_number_of_parameter_names() -> None:

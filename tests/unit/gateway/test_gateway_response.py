@@ -83,3 +83,10 @@ def test_bytes_that_are_not_the_message_are_an_internal_error(data: bytes) -> No
 
 def test_nothing_is_written_for_204() -> None:
     assert response("DeleteBook", "DELETE /v1/shelves/{shelf}/books/{book}").decode(b"").body == b""
+
+
+def test_fields_are_spelled_as_the_option_says() -> None:
+    data = toy.google_type("Described")(nested_one={"my_number": 3}, my_numbers=[1]).SerializeToString()
+    answer = response("Describe", "POST /v1/describe").decode(data)
+    assert json.loads(answer.body) == {"nested_one": {"name": "", "my_number": 3, "tags": []}, "my_numbers": [1]}
+    assert response("Describe", "GET /v1/describe").decode(data).body == b"[1]"

@@ -19,6 +19,7 @@ _HEADER = """
 syntax = "proto3";
 package toy.v1;
 import "google/api/annotations.proto";
+import "google/protobuf/field_mask.proto";
 import "google/protobuf/timestamp.proto";
 import "tandem/gateway/v1/gateway.proto";
 """

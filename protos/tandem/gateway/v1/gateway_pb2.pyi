@@ -52,9 +52,11 @@ class RestMethod(_message.Message):
     change something and for "no-cache" on methods that only read.
     """
     idempotency_key: _builtins.str
-    """The request field that the `Idempotency-Key` header fills, such as "idempotency_key"."""
+    """The request field that the `Idempotency-Key` header (1 to 128 visible ASCII characters) fills, such as
+    "idempotency_key".
+    """
     proto_field_names: _builtins.bool
-    """Whether JSON spells the fields of this method's messages as the contract does (`access_token`), in answers too."""
+    """Whether answers spell fields as the contract does (`access_token`). Requests always may."""
     def __init__(
         self,
         *,
