@@ -92,7 +92,7 @@ class AuthServiceServicer:
 
     def Logout(self, request, context):
         """Ends a session: the one of the refresh token, or else the caller's. Ending a session that has ended, or that never was, is
-        no error.
+        no error; naming none is. Access tokens of the session are good until they expire, a few minutes later.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

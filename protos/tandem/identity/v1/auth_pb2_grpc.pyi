@@ -46,7 +46,7 @@ class AuthServiceStub:
     """
     Logout: _grpc.UnaryUnaryMultiCallable[_auth_pb2.LogoutRequest, _auth_pb2.LogoutResponse]
     """Ends a session: the one of the refresh token, or else the caller's. Ending a session that has ended, or that never was, is
-    no error.
+    no error; naming none is. Access tokens of the session are good until they expire, a few minutes later.
     """
     GetMe: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetMeRequest, _auth_pb2.GetMeResponse]
     """Says who the caller is."""
@@ -69,7 +69,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """
     Logout: _aio.UnaryUnaryMultiCallable[_auth_pb2.LogoutRequest, _auth_pb2.LogoutResponse]  # type: ignore[assignment]
     """Ends a session: the one of the refresh token, or else the caller's. Ending a session that has ended, or that never was, is
-    no error.
+    no error; naming none is. Access tokens of the session are good until they expire, a few minutes later.
     """
     GetMe: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetMeRequest, _auth_pb2.GetMeResponse]  # type: ignore[assignment]
     """Says who the caller is."""
@@ -113,7 +113,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.LogoutResponse, _abc.Awaitable[_auth_pb2.LogoutResponse]]:
         """Ends a session: the one of the refresh token, or else the caller's. Ending a session that has ended, or that never was, is
-        no error.
+        no error; naming none is. Access tokens of the session are good until they expire, a few minutes later.
         """
 
     @_abc_1.abstractmethod
