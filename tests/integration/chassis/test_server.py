@@ -49,6 +49,11 @@ class Handlers:
         self.finished: list[str] = []
         self.go_on = asyncio.Event()
 
+    def __getattr__(self, name: str) -> Any:
+        if name in PROJECTS.methods_by_name:
+            return self.GetProject  # nobody asks for the rest
+        raise AttributeError(name)
+
     async def CreateProject(
         self, request: project_pb2.CreateProjectRequest, _context: Any
     ) -> project_pb2.CreateProjectResponse:
