@@ -26,7 +26,7 @@ dev: $(DEV) ## The same, restarted when a source file is saved
 .PHONY: test
 test: $(DEV) ## All tests that need nothing but pip, and the coverage gate
 	@coverage erase
-	coverage run -m pytest -q -m "not engines"
+	coverage run -m pytest -q -m "not engines and not soak"
 	@coverage combine --quiet
 	coverage report
 
@@ -34,6 +34,10 @@ test: $(DEV) ## All tests that need nothing but pip, and the coverage gate
 test-engines: $(DEV) ## Tests that need an engine beyond pip
 	@pytest -q -m engines; code=$$?; \
 	if [ $$code -eq 5 ]; then echo "test-engines: no test needs an engine yet"; else exit $$code; fi
+
+.PHONY: soak
+soak: $(DEV) ## Long and large tests; not in CI
+	@pytest -q -m soak
 
 .PHONY: check
 check: proto-check lint types licences audit test ## What CI runs, in the same order

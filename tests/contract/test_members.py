@@ -7,10 +7,11 @@ import pytest
 
 from chassis.ids import new_id
 from identity_service.tables import users
+from tests.support.databases import Databases
 from tests.support.doors import Door, Refused, refused
 from tests.support.people import PASSWORD, Person, signed_in, signed_up
 from tests.support.sql import change
-from tests.support.stack import Stack
+from tests.support.stack import Stack, running_stack
 
 
 async def added(owner: Person, project: dict[str, Any], person: Person, role: str) -> dict[str, Any]:
@@ -177,3 +178,21 @@ async def test_a_stranger_learns_nothing_of_members(ada: Person, stranger: Perso
         with refused("NOT_FOUND", "PROJECT_NOT_FOUND") as said_of_nothing:
             await stranger.call(rpc, project=str(new_id()), **request)
         assert said[0].message == said_of_nothing[0].message
+
+
+async def test_nothing_is_half_done_while_identity_is_down(databases: Databases) -> None:
+    async with running_stack(databases) as stack:
+        for door in stack.doors.values():
+            ada, bob = await signed_up(door), await signed_up(door, "Bob")
+            project = await ada.call("CreateProject", project={"title": "Apollo"})
+            await change(stack.identity_url, users.update().values(disabled=True).where(users.c.id == bob.id))
+            with refused("NOT_FOUND", "USER_NOT_FOUND"):
+                await added(ada, project, bob, "VIEWER")
+        people = [(await signed_up(door), door) for door in stack.doors.values()]
+        projects = [await ada.call("CreateProject", project={"title": "Apollo"}) for ada, _ in people]
+        await stack.stop_identity()
+        for (ada, _), project in zip(people, projects, strict=True):
+            with refused("UNAVAILABLE", "IDENTITY_UNAVAILABLE") as said:
+                await ada.call("AddMember", project=project["id"], userId=ada.id, role="OWNER")
+            assert said[0].retry_after
+            assert len((await ada.call("ListMembers", project=project["id"]))["members"]) == 1

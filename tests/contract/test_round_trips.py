@@ -15,6 +15,11 @@ async def test_reading_costs_one_statement(
         ("GetTask", {"project": project["id"], "task": task["id"]}),
         ("ListTasks", {"project": project["slug"]}),
         ("ListTasks", {"project": project["id"], "pageSize": 100}),
+        ("ListProjects", {}),
+        ("ListProjects", {"showDeleted": True}),
+        ("GetProject", {"project": project["slug"], "showDeleted": True}),
+        ("GetMember", {"project": project["slug"], "userId": ada.id}),
+        ("ListMembers", {"project": project["slug"]}),
     ):
         stack.clear()
         await ada.call(rpc, **request)
@@ -33,3 +38,40 @@ async def test_a_transition_costs_four_statements(
         "UPDATE tasks",
         "INSERT outbox",  # and the activity
     ]
+
+
+async def test_a_list_costs_the_same_for_many_as_for_few(stack: Stack, ada: Person, project: dict[str, Any]) -> None:
+    for number in range(30):
+        await ada.call("CreateTask", project=project["id"], task={"title": str(number)})
+    stack.clear()
+    assert len((await ada.call("ListTasks", project=project["id"], pageSize=30))["tasks"]) == 30
+    assert len(stack.work.statements) == 1
+
+
+async def test_changing_costs_six_statements_at_the_most(
+    stack: Stack, ada: Person, stranger: Person, project: dict[str, Any], task: dict[str, Any]
+) -> None:
+    name = {"project": project["slug"], "task": "1"}
+    await ada.call("AddMember", project=project["id"], userId=ada.id, role="OWNER")  # work has its token now
+    for rpc, request, cost in (
+        ("UpdateTask", {"project": project["slug"], "taskRef": "1", "task": {"title": "x", "status": "DONE"}}, 4),
+        ("AssignTask", name | {"assignee": ada.id}, 5),
+        ("UnassignTask", name, 4),
+        ("DeleteTask", name, 4),
+        ("UndeleteTask", name, 4),
+        ("UpdateTask", {"project": project["slug"], "taskRef": "1", "task": {"title": "y"}, "idempotencyKey": "k"}, 6),
+        ("UpdateProject", {"projectRef": project["slug"], "project": {"title": "x"}}, 4),
+        ("AddMember", {"project": project["slug"], "userId": stranger.id, "role": "VIEWER"}, 4),
+        (
+            "UpdateMember",
+            {"project": project["slug"], "userId": stranger.id, "member": {"role": "DEVELOPER"}},
+            4,
+        ),
+        ("RemoveMember", {"project": project["slug"], "userId": stranger.id}, 4),
+        ("DeleteProject", {"project": project["slug"]}, 4),
+        ("UndeleteProject", {"project": project["slug"]}, 4),
+    ):
+        stack.clear()
+        await ada.call(rpc, **request)
+        assert len(stack.work.statements) == cost, (rpc, stack.work.statements)
+        assert len(stack.identity.statements) == (1 if rpc == "AddMember" else 0), stack.identity.statements

@@ -167,8 +167,16 @@ async def test_another_projects_task_is_not_there(ada: Person, task: dict[str, A
 
 async def test_writers_of_titles_lose_no_status(ada: Person, task: dict[str, Any]) -> None:
     """Two write titles while one moves the task: each acknowledged status is there afterwards."""
-    rounds = 40
+    await titles_beside_a_status(ada, task, rounds=40)
 
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+async def test_writers_of_titles_lose_no_status_in_a_thousand_rounds(ada: Person, task: dict[str, Any]) -> None:
+    await titles_beside_a_status(ada, task, rounds=1000)
+
+
+async def titles_beside_a_status(ada: Person, task: dict[str, Any], *, rounds: int) -> None:
     async def write_titles(name: str) -> None:
         for number in range(rounds):
             try:

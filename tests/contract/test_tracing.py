@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+import structlog
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 from tandem.work.v1 import task_pb2, task_pb2_grpc
@@ -50,6 +51,37 @@ async def test_one_trace_reaches_from_http_to_sql(stack: Stack) -> None:
     assert path[-1].parent is not None
     assert format(path[-1].parent.span_id, "016x") == "b7ad6b7169203331"
     assert {span.status.status_code for span in path} == {StatusCode.UNSET}
+
+
+async def test_one_trace_reaches_through_both_services(stack: Stack) -> None:
+    """REST, work, identity, SQL."""
+    door = stack.doors["rest"]
+    assert isinstance(door, RestDoor)
+    ada, bob = await signed_up(door), await signed_up(door, "Bob")
+    project = await ada.call("CreateProject", project={"title": "Apollo"})
+    stack.clear()
+    await ada.call("AddMember", project=project["id"], userId=bob.id, role="VIEWER")
+    spans = [*stack.gateway.spans, *stack.work.spans, *stack.identity.spans]
+    (first,) = [span for span in stack.gateway.spans if span.name == "POST /api/v1/projects/{project}/members"]
+    assert first.context is not None
+    trace = [span for span in spans if span.context is not None and span.context.trace_id == first.context.trace_id]
+    known = by_id(trace)
+    (lookup,) = [
+        span
+        for span in stack.identity.spans
+        if span in trace and span.attributes and "db.query.text" in span.attributes
+    ]
+    path = [lookup]
+    while path[-1].parent is not None:
+        path.append(known[path[-1].parent.span_id])
+    assert [span.name for span in path] == [
+        "SELECT users",
+        "tandem.identity.v1.ProfileService/LookupProfile",
+        "tandem.identity.v1.ProfileService/LookupProfile",
+        "tandem.work.v1.MemberService/AddMember",
+        "tandem.work.v1.MemberService/AddMember",
+        "POST /api/v1/projects/{project}/members",
+    ]
 
 
 def server_span(stack: Stack) -> ReadableSpan:
@@ -109,15 +141,16 @@ async def test_durations_are_measured(stack: Stack, ada: Person, project: dict[s
 
 
 async def test_nothing_secret_is_logged_or_traced(
-    stack: Stack, ada: Person, project: dict[str, Any], capfd: pytest.CaptureFixture[str]
+    stack: Stack, ada: Person, project: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     stack.clear()
-    tokens = await ada.door.call("Login", email=ada.email, password=PASSWORD)
-    with pytest.raises(Refused):
-        await ada.door.call("Login", email=ada.email, password="wrong " + PASSWORD)
-    await ada.call("GetProject", project=project["id"])
-    out, err = capfd.readouterr()
+    with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as logged:
+        tokens = await ada.door.call("Login", email=ada.email, password=PASSWORD)
+        with pytest.raises(Refused):
+            await ada.door.call("Login", email=ada.email, password="wrong " + PASSWORD)
+        await ada.call("GetProject", project=project["id"])
+    assert {"call"} <= {entry["event"] for entry in logged}
     traced = "".join(span.to_json() for rec in (stack.identity, stack.work, stack.gateway) for span in rec.spans)
-    assert "call" in out + err
+    told = json.dumps(logged, default=repr) + caplog.text + traced
     for secret in (PASSWORD, tokens["accessToken"], tokens["refreshToken"], ada.token):
-        assert secret not in out + err + traced
+        assert secret not in told

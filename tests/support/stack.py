@@ -2,7 +2,7 @@
 
 import secrets
 from base64 import urlsafe_b64encode
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +46,7 @@ class Stack:
     work: Recording
     gateway: Recording
     doors: dict[str, Door]
+    stop_identity: Callable[[], Awaitable[None]]
 
     def clear(self) -> None:
         for recorded in (self.identity, self.work, self.gateway):
@@ -76,7 +77,8 @@ async def running_stack(
             **(identity_settings or {}),
         )
         client_secret = await provisioned(identity_url, "work", scopes=["identity.read"], audiences=["identity"])
-        identity = await stack.enter_async_context(
+        identity_alone = await stack.enter_async_context(AsyncExitStack())
+        identity = await identity_alone.enter_async_context(
             identity_service.app.running(settings, clock=clock, telemetry=identity_recording.telemetry)
         )
         identity_address = f"127.0.0.1:{identity.port}"
@@ -125,4 +127,5 @@ async def running_stack(
             work=work_recording,
             gateway=gateway_recording,
             doors={"grpc": GrpcDoor(channels), "rest": RestDoor(client)},
+            stop_identity=identity_alone.aclose,
         )
