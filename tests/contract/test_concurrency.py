@@ -12,10 +12,9 @@ from sqlalchemy import select, text
 
 from tests.support.doors import Door, Refused, RestDoor, refused
 from tests.support.people import Person
-from tests.support.sql import change, rows
+from tests.support.sql import rows
 from tests.support.stack import Stack
-from work_service.access import Role
-from work_service.tables import activities, members
+from work_service.tables import activities
 from work_service.tasks.domain import MOVES, Status
 from work_service.tasks.store import LOCK
 
@@ -31,16 +30,6 @@ async def locked_elsewhere(url: str, task_id: str) -> AsyncIterator[psycopg.Asyn
     async with await psycopg.AsyncConnection.connect(plain) as connection:
         await connection.execute(_TAKE, (f"{LOCK}/{task_id}".encode(),))
         yield connection
-
-
-async def member(stack: Stack, project: dict[str, Any], person: Person, role: Role) -> None:
-    """Make somebody a member, the way the next capability will."""
-    await change(
-        stack.work_url,
-        members.insert().values(
-            project_id=project["id"], user_id=person.id, role=role.value, create_time=stack.clock.now()
-        ),
-    )
 
 
 async def test_fifty_transitions_of_one_task_make_a_legal_serial_history(
@@ -162,9 +151,9 @@ async def test_a_holder_that_dies_frees_the_lock(
 
 
 async def test_a_role_is_asked_for_after_the_task_is_seen(
-    stack: Stack, ada: Person, stranger: Person, project: dict[str, Any], task: dict[str, Any]
+    ada: Person, stranger: Person, project: dict[str, Any], task: dict[str, Any]
 ) -> None:
-    await member(stack, project, stranger, Role.VIEWER)
+    await ada.call("AddMember", project=project["id"], userId=stranger.id, role="VIEWER")
     assert (await stranger.call("GetTask", project=project["id"], task=task["id"])) == task
     with refused("PERMISSION_DENIED", "ROLE_TOO_LOW") as said:
         await stranger.call("TransitionTask", project=project["id"], task=task["id"], status="DONE")
