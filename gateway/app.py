@@ -15,12 +15,14 @@ from gateway import descriptors, templates
 from gateway.asgi import server
 from gateway.asgi.about import About
 from gateway.asgi.door import Door, Limits, Route
+from gateway.asgi.exchange import Manner
+from gateway.asgi.headers import Accepted
 from gateway.config import GatewayConfig
 from gateway.descriptors import Binding, Contract, ContractUnusable, Method
-from gateway.errors import Statuses
+from gateway.errors import WRITERS, Statuses
 from gateway.routes import Routes
 from gateway.templates import Template, TemplateError
-from gateway.transcode.request import Request
+from gateway.transcode.request import PASSWORD, USERNAME, Leniency, Request
 from gateway.transcode.response import Response
 from gateway.transcode.shapes import Shapes
 from gateway.upstream import channels
@@ -54,7 +56,8 @@ async def running(config: GatewayConfig, *, telemetry: Telemetry | None = None) 
             )
             checks = Checks(open_channels.by_name)
             about = About(checks, config.health_components, metadata.version("tandem"))
-            routes = routes_of(contract, open_channels, reserved=about.paths)
+            leniency = Leniency(config.ignore_unknown_parameters, config.ignore_unknown_fields)
+            routes = routes_of(contract, open_channels, reserved=about.paths, leniency=leniency)
         except ContractUnusable as unusable:
             raise ConfigError(str(unusable)) from None
         if telemetry is None:
@@ -77,7 +80,13 @@ async def running(config: GatewayConfig, *, telemetry: Telemetry | None = None) 
             await asyncio.sleep(config.drain_delay_s)
 
 
-def routes_of(contract: Contract, open_channels: Channels, *, reserved: Container[bytes] = ()) -> Routes[Route]:
+def routes_of(
+    contract: Contract,
+    open_channels: Channels,
+    *,
+    reserved: Container[bytes] = (),
+    leniency: Leniency | None = None,
+) -> Routes[Route]:
     """Every route of a contract, compiled.
 
     Raises:
@@ -90,7 +99,9 @@ def routes_of(contract: Contract, open_channels: Channels, *, reserved: Containe
         for binding in method.bindings:
             try:
                 template = templates.parse(binding.template)
-                route = _route(method, binding, template, shapes, rpc, reserved)
+                _check_free(template, reserved)
+                request = Request(method, binding, template, shapes, leniency)
+                route = _route(method, binding, request, Response(method, binding, shapes.registry), rpc)
             except (ContractUnusable, TemplateError) as error:
                 where = f"{method.full_name} ({binding.verb} {binding.template})"
                 raise ContractUnusable(f"{where}: {error}") from None
@@ -98,24 +109,29 @@ def routes_of(contract: Contract, open_channels: Channels, *, reserved: Containe
     return routes
 
 
-def _route(
-    method: Method, binding: Binding, template: Template, shapes: Shapes, rpc: Rpc, reserved: Container[bytes]
-) -> Route:
+def _check_free(template: Template, reserved: Container[bytes]) -> None:
     if template.shape.encode() in reserved:
         raise ContractUnusable("the gateway answers this path itself")
+
+
+def _route(method: Method, binding: Binding, request: Request, response: Response, rpc: Rpc) -> Route:
     if method.kind != "unary":
         raise ContractUnusable("only unary methods have routes so far")
     rest = method.rest
     if not 200 <= rest.success_status <= 299:
         raise ContractUnusable(f"{rest.success_status} is not the status of a success")
+    if rest.error_style not in WRITERS:
+        raise ContractUnusable(f"{int(rest.error_style)} is not an error style")
     reads = method.reads or binding.verb in ("GET", "HEAD")
     return Route(
         method=method.full_name,
-        template=template.text,
-        request=Request(method, binding, template, shapes),
-        response=Response(method, binding, shapes.registry),
+        template=binding.template,
+        request=request,
+        response=response,
         rpc=rpc,
         success_status=rest.success_status,
         cache_control=(rest.cache_control or ("no-cache" if reads else "no-store")).encode(),
+        body=Accepted(raw=request.raw, forms=request.takes_forms) if request.takes_body else None,
+        manner=Manner(WRITERS[rest.error_style], basic=request.takes(USERNAME) or request.takes(PASSWORD)),
         reads=reads,
     )

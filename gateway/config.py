@@ -52,6 +52,10 @@ class GatewayConfig(Settings):
     """The most that a client may say."""
     largest_body: int = Field(default=4 * 1024 * 1024, gt=0)
     """In bytes."""
+    ignore_unknown_parameters: bool = False
+    """Whether query and form parameters that a method does not have are ignored. They are refused otherwise."""
+    ignore_unknown_fields: bool = False
+    """Whether JSON members that a method does not have are ignored. They are refused otherwise."""
     forward_headers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_header_names)] = ()
     """Headers that servers get as metadata besides `authorization`."""
     health_components: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = ("database", "redis")

@@ -42,6 +42,11 @@ class Rest:
     cache_control: str = ""
     idempotency_key: str = ""
     proto_field_names: bool = False
+    form_body: bool = False
+    basic_username: str = ""
+    basic_password: str = ""
+    error_style: int = 0
+    ignore_unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,17 @@
 
     {"code": 404, "message": "…", "status": "NOT_FOUND", "details": [{"@type": …}, …], "requestId": "…"}
 
-Owns that shape, the table from gRPC codes to HTTP, and the reading of `google.rpc.Status` out of a server's trailers.
+or, for methods whose option says so, as RFC 6749 has it: `{"error": "invalid_scope", "error_description": "…"}`.
+
+Owns these shapes, the table from gRPC codes to HTTP, and the reading of `google.rpc.Status` out of a server's trailers.
 Whoever refuses a request raises `Refusal`; `asgi` alone writes it.
 """
 
 import json
 import math
+import re
 from base64 import b64encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
@@ -71,19 +74,10 @@ class Refusal(Exception):
         self.details = details
         self.headers = tuple(headers)
 
-    def body(self, request_id: str) -> bytes:
-        """The JSON that the client reads."""
-        return json.dumps(
-            {
-                "code": self.http,
-                "message": self.message,
-                "status": self.status,
-                "details": self.details,
-                "requestId": request_id,
-            },
-            ensure_ascii=False,
-            separators=(",", ":"),
-        ).encode("utf-8", "backslashreplace")  # a lone surrogate in a key that is quoted back
+    @property
+    def reason(self) -> str:
+        """What machines branch on, where it is said."""
+        return next((str(info.get("reason", "")) for info in self.details if info.get("@type") == _ERROR_INFO), "")
 
     @property
     def stale(self) -> bool:
@@ -94,6 +88,68 @@ class Refusal(Exception):
             if detail.get("@type") == _PRECONDITION_FAILURE
             for violation in detail.get("violations", ())
         )
+
+
+Writer = Callable[[Refusal, str], bytes]
+"""A refusal and the request's id to the JSON that the client reads."""
+
+
+def written(refusal: Refusal, request_id: str) -> bytes:
+    """The one shape."""
+    return _json(
+        {
+            "code": refusal.http,
+            "message": refusal.message,
+            "status": refusal.status,
+            "details": refusal.details,
+            "requestId": request_id,
+        }
+    )
+
+
+def written_for_oauth(refusal: Refusal, request_id: str) -> bytes:  # noqa: ARG001 - the RFC has no place for the id
+    """As RFC 6749 (section 5.2) has it, which allows some ASCII only."""
+    reason = refusal.reason.lower()
+    error = reason if reason in _OAUTH_ERRORS else _OAUTH_BY_STATUS.get(refusal.status, "server_error")
+    return _json({"error": error, "error_description": _NOT_DESCRIPTIVE.sub("?", refusal.message.replace('"', "'"))})
+
+
+WRITERS: Mapping[int, Writer] = {0: written, 1: written_for_oauth}
+"""By the numbers of `tandem.gateway.v1.RestMethod.ErrorStyle`."""
+
+_OAUTH_ERRORS = frozenset(
+    {
+        "access_denied",
+        "insufficient_scope",
+        "invalid_client",
+        "invalid_grant",
+        "invalid_request",
+        "invalid_scope",
+        "invalid_token",
+        "server_error",
+        "temporarily_unavailable",
+        "unauthorized_client",
+        "unsupported_grant_type",
+        "unsupported_token_type",
+    }
+)
+_OAUTH_BY_STATUS = {
+    "INVALID_ARGUMENT": "invalid_request",
+    "FAILED_PRECONDITION": "invalid_request",
+    "UNAUTHENTICATED": "invalid_client",
+    "PERMISSION_DENIED": "unauthorized_client",
+    "RESOURCE_EXHAUSTED": "temporarily_unavailable",
+    "UNAVAILABLE": "temporarily_unavailable",
+    "DEADLINE_EXCEEDED": "temporarily_unavailable",
+}
+_NOT_DESCRIPTIVE = re.compile(r"[^\x20-\x5b\x5d-\x7e]")
+
+
+def _json(content: Mapping[str, object]) -> bytes:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(
+        "utf-8",
+        "backslashreplace",  # a lone surrogate in a key that is quoted back
+    )
 
 
 class Violation(Exception):

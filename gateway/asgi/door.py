@@ -15,12 +15,12 @@ from opentelemetry.trace import Tracer
 
 from chassis.ids import new_id
 from gateway.asgi import conditions, headers
-from gateway.asgi.exchange import CLOSE, JSON, NO_STORE, Exchange, Gone, Receive, Reply, Scope, Send
-from gateway.asgi.headers import Headers
-from gateway.asgi.tracing import called
+from gateway.asgi.exchange import CLOSE, JSON, NO_STORE, NOSNIFF, Exchange, Gone, Manner, Receive, Reply, Scope, Send
+from gateway.asgi.headers import Accepted, Headers
+from gateway.asgi.tracing import Metadata, called
 from gateway.errors import Header, Refusal, Statuses, Violation, refused, retry_later
 from gateway.routes import Routes, method_not_allowed
-from gateway.transcode.request import IDEMPOTENCY_KEY, IF_MATCH, Request
+from gateway.transcode.request import IDEMPOTENCY_KEY, IF_MATCH, PASSWORD, USERNAME, Request
 from gateway.transcode.response import Answer, Response
 from gateway.upstream.channels import Rpc
 from gateway.upstream.failures import failure
@@ -42,6 +42,8 @@ class Route:
     rpc: Rpc
     success_status: int
     cache_control: bytes
+    body: Accepted | None
+    manner: Manner
     reads: bool
     """Whether it changes nothing, so that conditions are about the answer."""
 
@@ -127,17 +129,18 @@ class Door:
             if refusal.http == 405 and exchange.method == "OPTIONS":
                 return Reply(204, (*refusal.headers, NO_STORE))
             raise
-        exchange.template = route.template
+        exchange.template, exchange.manner = route.template, route.manner
         sent, limits = exchange.headers, self._limits
-        if not headers.accepts_json(sent):
+        if not route.response.raw and not headers.accepts_json(sent):
             raise refused(406, "INVALID_ARGUMENT", "NOT_ACCEPTABLE", "answers are application/json")
         said = _said(route, sent)
-        body = await exchange.body(
-            taken=route.request.takes_body, largest=limits.largest_body, patience_s=limits.deadline_s
-        )
-        request = route.request.encode(values, exchange.query, body, said)
+        body, content_type = await exchange.body(route.body, largest=limits.largest_body, patience_s=limits.deadline_s)
+        request = route.request.encode(values, exchange.query, body, said, content_type=content_type)
+        metadata = headers.forwarded(sent, limits.forwarded)
+        if USERNAME in said or PASSWORD in said:
+            metadata = [(key, value) for key, value in metadata if key != "authorization"]
         try:
-            data = await self._call(exchange, route, request)
+            data = await self._call(exchange, route, request, metadata)
         except Refusal as refusal:
             if IF_MATCH in said and refusal.stale:
                 refusal.http = 412
@@ -150,7 +153,7 @@ class Door:
             raise method_not_allowed(method, {"GET"})
         return await own()
 
-    async def _call(self, exchange: Exchange, route: Route, request: bytes) -> bytes:
+    async def _call(self, exchange: Exchange, route: Route, request: bytes, metadata: Metadata) -> bytes:
         """The answer's bytes.
 
         Raises:
@@ -158,7 +161,6 @@ class Door:
         """
         limits = self._limits
         timeout = headers.timeout_s(exchange.headers, default=limits.deadline_s, longest=limits.longest_deadline_s)
-        metadata = headers.forwarded(exchange.headers, limits.forwarded)
         metadata.append(("x-request-id", exchange.request_id))
         span = exchange.traced(self._tracer).calling(route.method, metadata)
         status = "CANCELLED"
@@ -184,9 +186,10 @@ class Door:
     def _refused(self, exchange: Exchange, refusal: Refusal) -> Reply:
         own: list[Header] = [NO_STORE]
         if refusal.http == 401:
-            token_sent = b"authorization" in exchange.headers
-            own.append((b"www-authenticate", b'Bearer error="invalid_token"' if token_sent else b"Bearer"))
-        return Reply(refusal.http, (*JSON, *own, *refusal.headers), refusal.body(exchange.request_id))
+            challenge = headers.challenge(exchange.headers, basic=exchange.manner.basic)
+            own.append((b"www-authenticate", challenge))
+        body = exchange.manner.write(refusal, exchange.request_id)
+        return Reply(refusal.http, (*JSON, *own, *refusal.headers), body)
 
 
 def _said(route: Route, sent: Headers) -> dict[str, str]:
@@ -203,6 +206,9 @@ def _said(route: Route, sent: Headers) -> dict[str, str]:
         key = headers.idempotency_key(sent)
         if key is not None:
             said[IDEMPOTENCY_KEY] = key
+    if route.manner.basic and (credentials := headers.basic(sent)) is not None:
+        halves = zip((USERNAME, PASSWORD), credentials, strict=True)
+        said |= {source: value for source, value in halves if route.request.takes(source)}
     return said
 
 
@@ -239,7 +245,7 @@ def _answered(route: Route, answer: Answer, sent: Headers) -> Reply:
             return Reply(304, own)
     if route.success_status == 204:
         return Reply(204, own)
-    return Reply(route.success_status, (*JSON, *own), answer.body)
+    return Reply(route.success_status, ((b"content-type", answer.content_type), NOSNIFF, *own), answer.body)
 
 
 def _ending() -> Refusal:

@@ -12,16 +12,17 @@ from typing import Any
 from opentelemetry.trace import Tracer
 
 from gateway.asgi import headers
-from gateway.asgi.headers import Headers
+from gateway.asgi.headers import Accepted, Headers
 from gateway.asgi.tracing import Trace
-from gateway.errors import Header, Refusal, refused
+from gateway.errors import Header, Refusal, Writer, refused, written
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-JSON: Sequence[Header] = ((b"content-type", b"application/json"), (b"x-content-type-options", b"nosniff"))
+NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
+JSON: Sequence[Header] = ((b"content-type", b"application/json"), NOSNIFF)
 NO_STORE: Header = (b"cache-control", b"no-store")
 CLOSE: Header = (b"connection", b"close")
 
@@ -40,6 +41,15 @@ class Reply:
     """Whether the gateway answers by itself, about itself."""
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a method refuses."""
+
+    write: Writer = written
+    basic: bool = False
+    """Whether a 401 asks for a user name and a password."""
+
+
 class Gone(Exception):
     """The client has left; nobody will read the answer."""
 
@@ -52,6 +62,7 @@ class Exchange:
         "_receive",
         "_scope",
         "headers",
+        "manner",
         "method",
         "path",
         "query",
@@ -74,6 +85,8 @@ class Exchange:
         self.request_id = ""
         self.template: str | None = None
         """The template of the route, once it is found."""
+        self.manner = Manner()
+        """That of the route, once it is found."""
         self.trace: Trace | None = None
 
     def read_headers(self) -> None:
@@ -95,19 +108,24 @@ class Exchange:
             self.trace.received(self._scope, self.template)
         return self.trace
 
-    async def body(self, *, taken: bool, largest: int, patience_s: float) -> bytes:
-        """The body, whole.
+    async def body(self, accepted: Accepted | None, *, largest: int, patience_s: float) -> tuple[bytes, str]:
+        """The body, whole, and its type as `headers.body_type` tells it; `accepted` is None where none is taken.
 
         Raises:
-            Refusal: There should be none, or it is too large, too slow, or not JSON by its own word.
+            Refusal: There should be none, or it is too large, too slow, or something else by its own word.
             Gone: The client left before it was there.
         """
         length = self.headers.get(b"content-length")
         if (length is None or length == b"0") and b"transfer-encoding" not in self.headers:
-            return b""
-        if not taken:
+            raw = accepted is not None and accepted.raw and b"content-type" in self.headers
+            return b"", headers.body_type(self.headers, Accepted(raw=True)) if raw else ""
+        if accepted is None:
             raise refused(400, "INVALID_ARGUMENT", "BODY_NOT_TAKEN", "this method takes no body")
-        headers.check_body_is_json(self.headers)
+        content_type = headers.body_type(self.headers, accepted)
+        return await self._whole_body(largest, patience_s), content_type
+
+    async def _whole_body(self, largest: int, patience_s: float) -> bytes:
+        length = self.headers.get(b"content-length")
         if length is not None and int(length) > largest:
             raise _too_large(largest)
         message = await self._receive()

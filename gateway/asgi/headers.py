@@ -5,10 +5,14 @@ says (`x-request-id` and the trace context).
 """
 
 import re
+from base64 import b64decode
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote_plus
 
 from chassis.ids import new_id
 from gateway.errors import Refusal, Violation, refused
+from gateway.transcode.request import FORM
 
 Headers = dict[bytes, bytes]
 
@@ -148,20 +152,72 @@ def _quality(parameters: list[str]) -> float:
     return 1
 
 
-def check_body_is_json(headers: Headers) -> None:
-    """A body without a content type is taken for JSON.
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Which bodies a method takes besides JSON."""
+
+    raw: bool = False
+    """Anything at all."""
+    forms: bool = False
+
+
+def body_type(headers: Headers, accepted: Accepted) -> str:
+    """What a body is: `FORM`, empty for JSON, or the content type of a raw one as it was sent.
+
+    A body without a content type is taken for JSON.
 
     Raises:
-        Refusal: It says that it is something else.
+        Refusal: It says that it is something else than what is accepted.
     """
-    sent = headers.get(b"content-type")
-    if sent and sent != b"application/json":
-        media, *parameters = (piece.strip() for piece in sent.decode("latin-1").lower().split(";"))
-        charsets = [parameter[8:].strip('"') for parameter in parameters if parameter.startswith("charset=")]
-        if not _JSON.fullmatch(media) or any(charset not in ("utf-8", "utf8") for charset in charsets):
-            raise _unsupported("expected a body of content type application/json, in UTF-8")
+    sent = headers.get(b"content-type", b"")
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-        raise _unsupported("expected a body without content encoding")
+        raise _unsupported("expected a body without content encoding", accepted)
+    if accepted.raw:
+        if not _PRINTABLE.fullmatch(sent):
+            raise malformed("Content-Type", "expected printable ASCII")
+        return sent.decode()
+    if not sent or sent == b"application/json":
+        return ""
+    media, *parameters = (piece.strip() for piece in sent.decode("latin-1").lower().split(";"))
+    charsets = [parameter[8:].strip('"') for parameter in parameters if parameter.startswith("charset=")]
+    if all(charset in ("utf-8", "utf8") for charset in charsets):
+        if _JSON.fullmatch(media):
+            return ""
+        if accepted.forms and media == FORM:
+            return FORM
+    raise _unsupported(f"expected a body of content type {_media(accepted)}, in UTF-8", accepted)
+
+
+def _media(accepted: Accepted) -> str:
+    return f"application/json or {FORM}" if accepted.forms else "application/json"
+
+
+def basic(headers: Headers) -> tuple[str, str] | None:
+    """The user name and the password of HTTP Basic, if that is how the client signs in.
+
+    Both are percent-decoded: RFC 6749 (section 2.3.1) encodes them before they are joined.
+
+    Raises:
+        Refusal: They are not UTF-8 in base64, or there is no colon.
+    """
+    scheme, _, encoded = headers.get(b"authorization", b"").partition(b" ")
+    if scheme.lower() != b"basic":
+        return None
+    try:
+        username, colon, password = b64decode(encoded.strip(), validate=True).decode().partition(":")
+        if colon:
+            return unquote_plus(username, errors="strict"), unquote_plus(password, errors="strict")
+    except ValueError:
+        pass
+    raise malformed("Authorization", "expected a user name and a password, joined by a colon, in base64")
+
+
+def challenge(headers: Headers, *, basic: bool) -> bytes:
+    """What a 401 asks for; `basic` says that a user name and a password would do."""
+    sent = headers.get(b"authorization")
+    if basic and (sent is None or sent[:6].lower() == b"basic "):
+        return b'Basic realm="api", charset="UTF-8"'
+    return b"Bearer" if sent is None else b'Bearer error="invalid_token"'
 
 
 def malformed(name: str, expected: str) -> Refusal:
@@ -169,7 +225,6 @@ def malformed(name: str, expected: str) -> Refusal:
     return Violation(name, expected, reason="MALFORMED_HEADER").refusal()
 
 
-def _unsupported(message: str) -> Refusal:
-    return refused(
-        415, "INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE", message, headers=[(b"accept", b"application/json")]
-    )
+def _unsupported(message: str, accepted: Accepted) -> Refusal:
+    accept = "*/*" if accepted.raw else f"application/json, {FORM}" if accepted.forms else "application/json"
+    return refused(415, "INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE", message, headers=[(b"accept", accept.encode())])

@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from chassis.config import ConfigError
 from chassis.ids import new_id
-from gateway.errors import refused
+from gateway.errors import refused, written
 
 _PORT = re.compile(r"[0-9]{1,5}")
 _HIGHEST_PORT = 65_535  # beyond it, getaddrinfo begins at 0 again
@@ -28,7 +28,7 @@ class _Protocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's words are for its log
         request_id = str(new_id())
-        body = refused(400, "INVALID_ARGUMENT", "MALFORMED_HTTP", "this is not HTTP").body(request_id)
+        body = written(refused(400, "INVALID_ARGUMENT", "MALFORMED_HTTP", "this is not HTTP"), request_id)
         self.transport.write(
             b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nx-content-type-options: nosniff\r\n"
             b"cache-control: no-store\r\nconnection: close\r\nx-request-id: %b\r\ncontent-length: %d\r\n\r\n%b"

@@ -1,7 +1,8 @@
 """One field at a time: what its JSON looks like, and how the text of a parameter becomes it.
 
 A path or query parameter is text. The JSON value it stands for depends on the field's type alone: mostly the same text
-as a JSON string, which ProtoJSON takes for numbers, enums, bytes, timestamps, durations and masks as well.
+as a JSON string, which ProtoJSON takes for numbers, enums, bytes, timestamps, durations and masks as well. Struct,
+Value and ListValue are written in JSON.
 """
 
 import re
@@ -18,6 +19,8 @@ from protobuf import (
     ScalarType,
 )
 
+from gateway.errors import Violation
+from gateway.transcode import json_text
 from gateway.transcode.json_text import Json
 
 Convert = Callable[[str], Json]
@@ -77,6 +80,7 @@ _FREE = {
 }
 
 ANY_VALUE = "google.protobuf.Value"
+_JSON_TEXTS = ("google.protobuf.Struct", ANY_VALUE, "google.protobuf.ListValue")
 
 
 def is_object(message: DescMessage) -> bool:
@@ -125,10 +129,8 @@ def converter(element: Element) -> Convert | None:
     if isinstance(element, DescEnum):
         return _enum
     if isinstance(element, DescMessage):
-        if element.type_name in _TEXTS:
-            return str
         if element.type_name not in _WRAPPERS:
-            return None
+            return str if element.type_name in _TEXTS else _json if element.type_name in _JSON_TEXTS else None
         element = _WRAPPERS[element.type_name]
     if element is ScalarType.BOOL:
         return _boolean
@@ -154,6 +156,13 @@ def _float(text: str) -> Json:
     if not _NUMBER.fullmatch(text):
         raise ValueError(text)
     return text
+
+
+def _json(text: str) -> Json:
+    try:
+        return json_text.read(text.encode())
+    except Violation:
+        raise ValueError(text) from None
 
 
 def _enum(text: str) -> Json:

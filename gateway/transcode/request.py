@@ -1,93 +1,99 @@
 """A request of one route: path, query, body and a few headers become the bytes of one message.
 
 Every part lands in one JSON tree, and every field has one source: what the path says, the query or the body may repeat
-but not change, and nobody else may add. What cannot work is refused when the gateway starts.
+but not change, and nobody else may add. Only a raw body (`google.api.HttpBody`) passes the tree by. What cannot work
+is refused when the gateway starts.
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
-from urllib.parse import unquote_plus
 
 from protobuf import DescMessage, ScalarType
 
 from gateway.descriptors import Binding, ContractUnusable, Method
 from gateway.errors import Violation
 from gateway.templates import Template
-from gateway.transcode import fields, json_text
+from gateway.transcode import fields, json_text, parameters
 from gateway.transcode.json_text import Json
 from gateway.transcode.masks import implied
-from gateway.transcode.shapes import Shape, Shapes, Slot, checked
+from gateway.transcode.parameters import NoSuchField, Parameter
+from gateway.transcode.raw import RawBody, is_raw
+from gateway.transcode.shapes import Shape, Shapes, Slot, checked, prune
 
 IF_MATCH: Final = "If-Match"
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+USERNAME: Final = "the user name of Authorization"
+PASSWORD: Final = "the password of Authorization"  # noqa: S105 - where it comes from, not what it is
+FORM: Final = "application/x-www-form-urlencoded"
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _SENT_BY_THE_PATH: Final = "the path says otherwise"
-
-_MALFORMED = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_MOST_NAMES = 1_000  # that are remembered; a recursive message has endlessly many
+_MOST_NAMES: Final = 1_000  # that are remembered; a recursive message has endlessly many
 
 
 @dataclass(frozen=True, slots=True)
-class _Parameter:
-    """A field that text can fill, the way to it, and the name that the client knows it by."""
+class Leniency:
+    """Whether what a request does not have is ignored: nothing is, unless somebody says so."""
 
-    sent: str
-    way: tuple[Slot, ...]
-    parent: Shape
-    convert: fields.Convert
-
-    @property
-    def slot(self) -> Slot:
-        return self.way[-1]
-
-    @property
-    def canonical(self) -> str:
-        return ".".join(slot.key for slot in self.way)
-
-    def json(self, text: str) -> Json:
-        try:
-            return self.convert(text)
-        except ValueError:
-            raise Violation(self.sent, fields.expectation(fields.element_of(self.slot.field))) from None
+    parameters: bool = False
+    members: bool = False
 
 
 class Request:
     """How requests of one route are read."""
 
-    def __init__(self, method: Method, binding: Binding, template: Template, shapes: Shapes) -> None:
+    def __init__(
+        self, method: Method, binding: Binding, template: Template, shapes: Shapes, leniency: Leniency | None = None
+    ) -> None:
         """Compile the route.
 
         Raises:
             ContractUnusable: The route names a field that is not there or cannot be used so.
         """
+        rest = method.rest
         self._shapes = shapes
+        self._proto_names = rest.proto_field_names
         self._shape = shapes.of(method.input)
         self._body = _body_slot(self._shape, binding)
         self.takes_body = bool(binding.body)
         self._whole_body = binding.body == "*"
+        self._raw = _raw_body(self._shape, self._body, whole=self._whole_body)
+        self._form = _form(self._shape, self._body, whole=self._whole_body) if rest.form_body else None
+        self._leniency = Leniency(parameters=True, members=True) if rest.ignore_unknown else leniency or Leniency()
         self._path = tuple(_path_parameter(self._shape, variable.path) for variable in template.variables)
         for parameter in self._path:
-            if parameter.way[0] is self._body and len(parameter.way) == 1:
+            inside = parameter.way[0] is self._body
+            if (inside and len(parameter.way) == 1) or (self.raw and (inside or self._whole_body)):
                 raise ContractUnusable(f"the path and the body both hold the field '{parameter.sent}'")
         self._headers = {
-            header: _parameter(self._shape, path, header, option)
-            for header, option, path in (
-                (IF_MATCH, "as if_match", method.rest.if_match),
-                (IDEMPOTENCY_KEY, "as idempotency_key", method.rest.idempotency_key),
+            source: parameters.one(self._shape, path, source, f"as {option}")
+            for source, option, path in (
+                (IF_MATCH, "if_match", rest.if_match),
+                (IDEMPOTENCY_KEY, "idempotency_key", rest.idempotency_key),
+                (USERNAME, "basic_username", rest.basic_username),
+                (PASSWORD, "basic_password", rest.basic_password),
             )
             if path
         }
         self._mask = implied(self._shape, self._body, binding.verb)
         self._plain = self._plain_names()
-        self._parameters: dict[str, _Parameter] = {}
+        self._parameters: dict[str, Parameter] = {}
 
-    def takes(self, header: str) -> bool:
-        """Whether a header has a field to go to."""
-        return header in self._headers
+    @property
+    def raw(self) -> bool:
+        """Whether the body passes through unread."""
+        return self._raw is not None
+
+    @property
+    def takes_forms(self) -> bool:
+        """Whether the body may be a form."""
+        return self._form is not None
+
+    def takes(self, source: str) -> bool:
+        """Whether a header, or a part of one, has a field to go to."""
+        return source in self._headers
 
     def _plain_names(self) -> tuple[str, ...] | None:
         """The attributes that the path fills, if it fills nothing but strings at the top: the common case."""
@@ -101,38 +107,57 @@ class Request:
         return None
 
     def encode(
-        self, values: Sequence[str], query: bytes = b"", body: bytes = b"", said: Mapping[str, str] = _NOTHING
+        self,
+        values: Sequence[str],
+        query: bytes = b"",
+        body: bytes = b"",
+        said: Mapping[str, str] = _NOTHING,
+        *,
+        content_type: str = "",
     ) -> bytes:
-        """The request message as bytes. An empty body stands for none; `said` are headers that it `takes`.
+        """The request message as bytes.
+
+        `said` is what comes from headers that it `takes`. An empty body stands for none; one without a content type is
+        JSON, or unknown where the body is raw.
 
         Raises:
             Violation: Something in it is unknown, given twice, or does not fit its field.
         """
+        if self._raw is not None:
+            data = self._encoded(values, query, {}, said)
+            return data + self._raw.encoded(body, content_type) if body or content_type else data
         if self._plain is not None and not body and not query and not said:
             message: Any = self._shape.message.type()
             for name, value in zip(self._plain, values, strict=True):
                 setattr(message, name, value)
             return bytes(message.to_binary())
-        tree = self._rooted(body) if body else {}
+        if not body:
+            return self._encoded(values, query, {}, said)
+        tree = self._form_tree(body) if content_type == FORM and self.takes_forms else self._rooted(body)
         edited = None
         if self._mask is not None and self._body is not None:
             edited = self._mask.paths(tree.get(self._body.key))  # before the path adds to it
-        for parameter, value in zip(self._path, values, strict=True):
-            self._place(tree, parameter, parameter.json(value), _SENT_BY_THE_PATH)
-        for header, value in said.items():
-            parameter = self._headers[header]
-            self._place(tree, parameter, parameter.json(value), _sent_by(header))
-        pairs = _pairs(query) if query else []
-        if pairs:
-            self._add_query(tree, pairs, said)
-        try:
-            checked(self._shape, tree)
-            data = self._shapes.encoded(self._shape, tree)
-        except Violation as violation:
-            raise self._as_sent(violation, pairs) from None
+        data = self._encoded(values, query, tree, said)
         if self._mask is None or edited is None or self._mask.sent(tree):
             return data
         return data + self._mask.encoded(edited)
+
+    def _encoded(self, values: Sequence[str], query: bytes, tree: dict[str, Json], said: Mapping[str, str]) -> bytes:
+        """The message that the tree of the body becomes with everything else in it."""
+        for parameter, value in zip(self._path, values, strict=True):
+            self._place(tree, parameter, parameter.json(value), _SENT_BY_THE_PATH)
+        for source, value in said.items():
+            parameter = self._headers[source]
+            self._place(tree, parameter, parameter.json(value), _sent_by(source))
+        pairs = parameters.pairs(query, "query") if query else []
+        if pairs:
+            sources = {self._headers[source].canonical: _sent_by(source) for source in said}
+            self._add(tree, pairs, self._query_parameter, sources)
+        try:
+            checked(self._shape, tree)
+            return self._shapes.encoded(self._shape, tree)
+        except Violation as violation:
+            raise self._as_sent(violation, pairs) from None
 
     def _rooted(self, text: bytes) -> dict[str, Json]:
         """The tree that holds just the body."""
@@ -145,35 +170,51 @@ class Request:
             where = f"{self._body.key}{dot}{violation.field}"
             raise Violation(where, violation.description, reason=violation.reason) from None
         if self._body is not None:
-            return {self._body.key: body}
-        if not isinstance(body, dict):
+            tree = {self._body.key: body}
+        elif isinstance(body, dict):
+            tree = body
+        else:
             raise Violation("", "expected an object")
-        return body
+        if self._leniency.members:
+            prune(self._shape, tree)
+        return tree
 
-    def _place(self, tree: dict[str, Json], parameter: _Parameter, value: Json, otherwise: str) -> None:
+    def _form_tree(self, text: bytes) -> dict[str, Json]:
+        """The tree that holds just the body, out of a form."""
+        body: dict[str, Json] = {}
+        self._add(body, parameters.pairs(text, "form"), self._form_parameter, {})
+        return body if self._body is None else {self._body.key: body}
+
+    def _place(self, tree: dict[str, Json], parameter: Parameter, value: Json, otherwise: str) -> None:
         """Put a value where it belongs, unless something else is there already."""
-        *way, leaf = parameter.way
+        way, leaf = parameter.way[:-1], parameter.slot
         for slot in way:
-            key = _spelling(tree, slot)
-            inner = tree.get(key)
-            if inner is None:
-                inner = tree[key] = {}
-            elif not isinstance(inner, dict):
-                raise Violation(".".join(step.key for step in way), "expected an object")
-            tree = inner
+            tree = _inside(tree, slot, parameter)
+        if parameter.entry is not None:
+            _inside(tree, leaf, parameter)[parameter.entry] = value  # no path and no body holds an entry besides
+            return
         key = _spelling(tree, leaf)
         present = tree.get(key)
         if present is None:
             tree[key] = value
         elif not self._shapes.same(parameter.parent, leaf, present, value):
-            raise Violation(parameter.canonical, otherwise, reason="CONFLICTING_FIELD")
+            where = ".".join(slot.field.name for slot in parameter.way) if self._proto_names else parameter.canonical
+            raise Violation(where, otherwise, reason="CONFLICTING_FIELD")
 
-    def _add_query(self, tree: dict[str, Json], pairs: Sequence[tuple[str, str]], said: Mapping[str, str]) -> None:
-        sources = {self._headers[header].canonical: _sent_by(header) for header in said}
+    def _add(
+        self,
+        tree: dict[str, Json],
+        pairs: Sequence[tuple[str, str]],
+        find: Callable[[str], Parameter | None],
+        sources: Mapping[str, str],
+    ) -> None:
+        """Put urlencoded parameters into a tree; `sources` says who else has spoken, besides the path."""
         lists: dict[str, list[Json]] = {}
         given: set[str] = set()
         for name, text in pairs:
-            parameter = self._parameters.get(name) or self._find(name)
+            parameter = find(name)
+            if parameter is None:
+                continue
             value = parameter.json(text)
             canonical = parameter.canonical
             if parameter.slot.repeated:
@@ -189,26 +230,43 @@ class Request:
             except Violation as violation:
                 raise Violation(name, violation.description, reason=violation.reason) from None
 
-    def _find(self, name: str) -> _Parameter:
+    def _query_parameter(self, name: str) -> Parameter | None:
+        """The field that a query parameter is for, or None for one that may be ignored."""
+        parameter = self._parameters.get(name) or self._parameter(self._shape, name, "query")
+        if parameter is None:
+            return None
         if self._whole_body:
             raise Violation(name, "all fields of this method are sent in the body", reason="UNKNOWN_PARAMETER")
-        try:
-            parameter = _parameter(self._shape, name, name, "a query parameter", both_spellings=True, lists=True)
-        except ContractUnusable as error:
-            raise Violation(
-                name, f"not a query parameter of this method: {error}", reason="UNKNOWN_PARAMETER"
-            ) from None
         if parameter.way[0] is self._body:
             raise Violation(name, "this field is sent in the body", reason="UNKNOWN_PARAMETER")
-        if len(self._parameters) < _MOST_NAMES:
+        if parameter.entry is None and len(self._parameters) < _MOST_NAMES:
             self._parameters[name] = parameter
         return parameter
+
+    def _form_parameter(self, name: str) -> Parameter | None:
+        return self._parameter(self._form or self._shape, name, "form")
+
+    def _parameter(self, shape: Shape, name: str, what: str) -> Parameter | None:
+        try:
+            return parameters.any_of(shape, name)
+        except ContractUnusable as error:
+            if self._leniency.parameters and isinstance(error, NoSuchField):
+                return None
+            if self._whole_body and what == "query":
+                complaint = "all fields of this method are sent in the body"
+            else:
+                complaint = f"not a {what} parameter of this method: {error}"
+            raise Violation(name, complaint, reason="UNKNOWN_PARAMETER") from None
 
     def _as_sent(self, violation: Violation, pairs: Sequence[tuple[str, str]]) -> Violation:
         """The same complaint under the name that the client used."""
         names = {parameter.canonical: parameter.sent for parameter in self._path}
         for name, _ in pairs:
-            names[self._find(name).canonical] = name
+            parameter = self._query_parameter(name)
+            if parameter is not None:
+                names[parameter.canonical] = name
+        if violation.field in names:  # an entry of a map
+            return Violation(names[violation.field], violation.description, reason=violation.reason)
         field, bracket, index = violation.field.partition("[")
         if field in names:
             return Violation(names[field] + bracket + index, violation.description, reason=violation.reason)
@@ -224,69 +282,44 @@ def _body_slot(shape: Shape, binding: Binding) -> Slot | None:
     return slot
 
 
-def _path_parameter(shape: Shape, path: str) -> _Parameter:
-    parameter = _parameter(shape, path, path, "in a path")
+def _raw_body(shape: Shape, slot: Slot | None, *, whole: bool) -> RawBody | None:
+    if slot is not None:
+        return RawBody(shape, slot) if is_raw(fields.element_of(slot.field)) else None
+    return RawBody(shape, None) if whole and is_raw(shape.message) else None
+
+
+def _form(shape: Shape, slot: Slot | None, *, whole: bool) -> Shape | None:
+    """The message that a form fills; None where there is no body at all."""
+    if slot is None:
+        return shape if whole else None
+    if slot.child is None or slot.repeated or slot.is_map or is_raw(slot.child.message):
+        raise ContractUnusable(f"the body '{slot.field.name}' has no fields for a form to fill")
+    return slot.child
+
+
+def _path_parameter(shape: Shape, path: str) -> Parameter:
+    parameter = parameters.one(shape, path, path, "in a path")
     if isinstance(fields.element_of(parameter.slot.field), DescMessage):
         raise ContractUnusable(f"the field '{path}' is a message and cannot be used in a path")
     return parameter
 
 
-def _parameter(
-    shape: Shape, path: str, sent: str, use: str, *, both_spellings: bool = False, lists: bool = False
-) -> _Parameter:
-    """The parameter that a dotted path leads to.
-
-    Raises:
-        ContractUnusable: It leads nowhere, or not to something that text can fill.
-    """
-    way: list[Slot] = []
-    parent = shape
-    names = path.split(".")
-    for index, name in enumerate(names):
-        slot = parent.slots.get(name)
-        if slot is None or not (both_spellings or slot.field.name == name):
-            raise ContractUnusable(f"{parent.message.type_name} has no field '{name}'")
-        way.append(slot)
-        if index == len(names) - 1:
-            break
-        if slot.child is None or slot.repeated or slot.is_map:
-            raise ContractUnusable(f"'{'.'.join(names[: index + 1])}' has no fields")
-        parent = slot.child
-    slot = way[-1]
-    convert = fields.converter(fields.element_of(slot.field))
-    if slot.is_map or (slot.repeated and not lists):
-        raise ContractUnusable(
-            f"the field '{path}' is {'a map' if slot.is_map else 'repeated'} and cannot be used {use}"
-        )
-    if convert is None:
-        raise ContractUnusable(f"the field '{path}' is a message and cannot be used {use}")
-    return _Parameter(sent, tuple(way), parent, convert)
+def _inside(tree: dict[str, Json], slot: Slot, parameter: Parameter) -> dict[str, Json]:
+    """The object of a field on a parameter's way; made where there is none."""
+    key = _spelling(tree, slot)
+    inner = tree.get(key)
+    if inner is None:
+        inner = tree[key] = {}
+    elif not isinstance(inner, dict):
+        way = parameter.way[: parameter.way.index(slot) + 1]
+        raise Violation(".".join(step.key for step in way), "expected an object")
+    return inner
 
 
-def _sent_by(header: str) -> str:
-    return f"the {header} header says otherwise"
+def _sent_by(source: str) -> str:
+    return f"{source} says otherwise" if source.startswith("the ") else f"the {source} header says otherwise"
 
 
 def _spelling(tree: dict[str, Json], slot: Slot) -> str:
     """The name under which a field is in the tree, or would be."""
     return slot.field.name if slot.field.name in tree else slot.key
-
-
-def _pairs(query: bytes) -> list[tuple[str, str]]:
-    """The parameters in the order they came. `+` is a space: forms, browsers and most libraries write it so."""
-    try:
-        text = query.decode("ascii")
-        if _MALFORMED.search(text):
-            raise Violation("", "the query is not percent-encoded UTF-8", reason="MALFORMED_QUERY")
-        pairs = []
-        for part in text.split("&"):
-            if part:
-                name, _, value = part.partition("=")
-                pairs.append((_unquoted(name), _unquoted(value)))
-    except UnicodeError:
-        raise Violation("", "the query is not percent-encoded UTF-8", reason="MALFORMED_QUERY") from None
-    return pairs
-
-
-def _unquoted(text: str) -> str:
-    return unquote_plus(text, errors="strict") if "%" in text or "+" in text else text

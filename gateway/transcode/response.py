@@ -1,8 +1,8 @@
 """An answer of one route: the bytes of a message become JSON, an entity tag and a location.
 
 ProtoJSON with default-valued fields present, of the whole message or of the field that `response_body` names; names are
-in lowerCamelCase unless the method's option asks for the contract's own. What cannot work is refused when the gateway
-starts.
+in lowerCamelCase unless the method's option asks for the contract's own. A `google.api.HttpBody` passes through raw.
+What cannot work is refused when the gateway starts.
 """
 
 import json
@@ -25,6 +25,7 @@ from protobuf import (
 
 from gateway.descriptors import Binding, ContractUnusable, Method
 from gateway.errors import Refusal, refused
+from gateway.transcode.raw import content_type, is_raw
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
@@ -32,6 +33,10 @@ _TAG_CHARACTERS = re.compile(r"[\x21\x23-\x7e]+")
 _UNPRINTABLE = (ScalarType.BYTES, ScalarType.DOUBLE, ScalarType.FLOAT)
 
 _Get = Callable[[Any], Any]
+_Write = Callable[[Any], tuple[bytes, bytes]]
+"""A message to its content type and its text."""
+
+JSON = b"application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,7 @@ class Answer:
     """What is written of an RPC's answer."""
 
     body: bytes
+    content_type: bytes
     etag: str | None
     location: str | None
 
@@ -55,7 +61,7 @@ class Response:
         self._type: Any = method.output.type
         self._registry = registry
         self._proto_names = method.rest.proto_field_names
-        self._json = self._writer(method.output, binding.response_body)
+        self._write, self.raw = self._writer(method.output, binding.response_body)
         self._written = method.rest.success_status != 204
         self._etag = _getter(method.output, method.rest.etag) if method.rest.etag else None
         self._location = _location(method.output, method.rest.location) if method.rest.location else None
@@ -68,45 +74,56 @@ class Response:
         """
         try:
             message = self._type.from_binary(data)
+            content_type, body = self._write(message) if self._written else (JSON, b"")
             return Answer(
-                body=self._json(message) if self._written else b"",
+                body=body,
+                content_type=content_type,
                 etag=entity_tag(self._etag(message)) if self._etag is not None else None,
                 location=self._location(message) if self._location is not None else None,
             )
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise _unreadable() from error
 
-    def _writer(self, output: DescMessage, name: str) -> Callable[[Any], bytes]:
-        def whole(message: Any) -> bytes:
-            text: str = message.to_json(
-                always_emit_implicit=True, use_proto_field_name=self._proto_names, registry=self._registry
-            )
-            return text.encode()
-
+    def _writer(self, output: DescMessage, name: str) -> tuple[_Write, bool]:
+        """What writes the answer, and whether it passes through raw."""
         if not name:
-            return whole
+            return (_raw, True) if is_raw(output) else (self._whole, False)
         field = next((field for field in output.fields if field.name == name), None)
         if field is None:
             raise ContractUnusable(f"{output.type_name} has no field '{name}' to be the response body")
-        if isinstance(field.value, DescFieldValueMessage):
-            empty = field.value.message.type
-            get = _get(field)
+        if not isinstance(field.value, DescFieldValueMessage):
+            return self._value(field), False
+        empty = field.value.message.type
+        get = _get(field)
+        raw = is_raw(field.value.message)
+        write = _raw if raw else self._whole
 
-            def one(message: Any) -> bytes:
-                inner = get(message)
-                return whole(empty() if inner is None else inner)
+        def one(message: Any) -> tuple[bytes, bytes]:
+            inner = get(message)
+            return write(empty() if inner is None else inner)
 
-            return one
+        return one, raw
 
+    def _whole(self, message: Any) -> tuple[bytes, bytes]:
+        text: str = message.to_json(
+            always_emit_implicit=True, use_proto_field_name=self._proto_names, registry=self._registry
+        )
+        return JSON, text.encode()
+
+    def _value(self, field: DescField) -> _Write:
         key = field.name if self._proto_names else field.json_name
 
-        def value(message: Any) -> bytes:
+        def value(message: Any) -> tuple[bytes, bytes]:
             tree: Any = message_to_json_value(
                 message, always_emit_implicit=True, use_proto_field_name=self._proto_names, registry=self._registry
             )
-            return json.dumps(tree.get(key), ensure_ascii=False, separators=(",", ":")).encode()
+            return JSON, json.dumps(tree.get(key), ensure_ascii=False, separators=(",", ":")).encode()
 
         return value
+
+
+def _raw(body: Any) -> tuple[bytes, bytes]:
+    return content_type(body), bytes(body.data)
 
 
 def entity_tag(value: str) -> str | None:

@@ -5,7 +5,7 @@ ones, one field under both of its spellings, two members of a oneof. What looks 
 refused a tree, to find the field to blame: the codec's own errors do not say which one it was.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from protobuf import DescField, DescMessage, Registry, message_from_json_value
@@ -140,6 +140,28 @@ class Shapes:
             yield Violation(where, "not Unicode: a surrogate without its other half")
         except REFUSED:
             yield Violation(where, fields.expectation(fields.element_of(slot.field)))
+
+
+def prune(shape: Shape, tree: Json) -> None:
+    """Take every unknown name out of a tree, for whoever is told to be lenient."""
+    if not isinstance(tree, dict):
+        return
+    for key in [key for key in tree if key not in shape.slots]:
+        del tree[key]
+    for key, value in tree.items():
+        slot = shape.slots[key]
+        if slot.child is not None:
+            for item in _items(slot, value):
+                prune(slot.child, item)
+
+
+def _items(slot: Slot, value: Json) -> Iterable[Json]:
+    """The values that should be messages."""
+    if slot.is_map:
+        return value.values() if isinstance(value, dict) else ()
+    if slot.repeated:
+        return value if isinstance(value, list) else ()
+    return (value,)
 
 
 def checked(shape: Shape, tree: dict[str, Json], path: str = "") -> None:

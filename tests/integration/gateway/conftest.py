@@ -11,6 +11,7 @@ import grpc
 import grpc.aio
 import httpx
 import pytest
+from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from gateway.app import running
@@ -62,6 +63,27 @@ class Library:
         del context
         return request
 
+    async def put_picture(self, request: Any, context: Context) -> Any:
+        del context
+        return request
+
+    async def copy(self, request: Any, context: Context) -> Any:
+        del context
+        return request
+
+    async def sign(self, request: Any, context: Context) -> Any:
+        del context
+        return request
+
+    async def issue_token(self, request: Any, context: Context) -> Any:
+        request.authorization = dict(context.invocation_metadata() or ()).get("authorization", "")
+        if request.scope:
+            details = status_pb2.Status(code=16)
+            details.details.add().Pack(error_details_pb2.ErrorInfo(reason=request.scope))
+            context.set_trailing_metadata((("grpc-status-details-bin", details.SerializeToString()),))
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no")
+        return request
+
     async def describe(self, request: Any, context: Context) -> Any:
         del context
         return toy.google_type("Described")(nested_one=request, my_numbers=[request.my_number])
@@ -98,7 +120,7 @@ class Library:
         return grpc.method_handlers_generic_handler(
             "library.v1.Library",
             {
-                method.name: self._handler(method.name, toy.google_type(method.input.name))
+                method.name: self._handler(method.name, toy.google_type(method.input.type_name))
                 for method in toy.library().methods
             },
         )

@@ -325,6 +325,143 @@ async def test_a_method_may_spell_fields_as_its_contract_does(client: httpx.Asyn
     assert (await client.get("/v1/describe?my_number=4")).json() == [4]
 
 
+async def test_a_raw_body_passes_through_as_it_is(gateway: Running) -> None:
+    content = bytes(range(256))
+    answer = await gateway.client.put(
+        "/v1/pictures/a?thumbnail=true", content=content, headers={"content-type": "image/png", "accept": "image/*"}
+    )
+    assert (answer.status_code, answer.content, answer.headers["content-type"]) == (200, content, "image/png")
+    assert (answer.headers["etag"], answer.headers["x-content-type-options"]) == ('"a"', "nosniff")
+    request = gateway.library.calls[-1][1]
+    assert (request.name, request.thumbnail, request.content.content_type) == ("a", True, "image/png")
+    answer = await gateway.client.post("/v1/copy", content=b"{]", headers={"content-type": "application/json"})
+    assert (answer.content, answer.headers["content-type"]) == (b"{]", "application/json")
+
+
+async def test_a_raw_body_may_come_in_chunks_be_empty_or_absent(gateway: Running) -> None:
+    answer = await gateway.client.post("/v1/copy", content=chunks(b"a", b"b"))
+    assert (answer.content, answer.headers["content-type"]) == (b"ab", "application/octet-stream")
+    answer = await gateway.client.put("/v1/pictures/a", headers={"content-type": "text/plain"})
+    assert (answer.content, answer.headers["content-type"]) == (b"", "text/plain")
+    assert (await gateway.client.get("/v1/pictures/a")).status_code == 200
+    assert not gateway.library.calls[-1][1].HasField("content")
+
+
+async def test_a_raw_body_has_limits_and_its_fields_no_other_source(client: httpx.AsyncClient) -> None:
+    assert (await client.post("/v1/copy", content=b" " * 4194305)).status_code == 413
+    answer = await client.put("/v1/pictures/a?content.data=aa", content=b"x")
+    assert (answer.status_code, fields(answer)) == (400, ["content.data"])
+    answer = await client.put("/v1/pictures/a", content=b"x", headers=[(b"content-type", b"\xff")])
+    assert (answer.status_code, fields(answer)) == (400, ["Content-Type"])
+    answer = await client.get("/v1/pictures/a", headers={"accept": "image/png", "if-none-match": '"a"'})
+    assert answer.status_code == 304
+
+
+async def test_a_form_where_the_method_takes_one(client: httpx.AsyncClient) -> None:
+    form = {"grant_type": "client credentials", "client_id": "é+&", "clientSecret": "", "unknown": "ignored"}
+    answer = await client.post("/v1/token", data=form)
+    assert answer.json() == {
+        "grant_type": "client credentials",
+        "client_id": "é+&",
+        "client_secret": "",
+        "scope": "",
+        "authorization": "",
+    }
+    assert (await client.post("/v1/token", json={"client_id": "i", "more": 1})).json()["client_id"] == "i"
+    answer = await client.post("/v1/sign/n", data={"my_number": "3", "tags": ["a", "b"], "inner.name": "i"})
+    assert answer.json()["nested"] == {
+        "name": "n",
+        "myNumber": 3,
+        "inner": {"name": "i", "myNumber": 0, "tags": []},
+        "tags": ["a", "b"],
+    }
+    answer = await client.post("/v1/sign/n?reader=r", data={"name": "n"})
+    assert answer.json()["reader"] == "r"
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "wrong"),
+    [
+        (b"myNumber=x", 400, ["myNumber"]),
+        (b"nothing=1", 400, ["nothing"]),
+        (b"nested.name=n", 400, ["nested.name"]),
+        (b"tags[0]=a", 400, ["tags[0]"]),
+        (b"name=other", 400, ["nested.name"]),
+        (b"name=n&name=n", 400, ["name"]),
+        (b"name=%zz", 400, [""]),
+        (b"&".join(b"tags=%d" % number for number in range(1001)), 400, [""]),
+    ],
+)
+async def test_a_form_that_is_wrong(client: httpx.AsyncClient, form: bytes, status: int, wrong: list[str]) -> None:
+    answer = await client.post(
+        "/v1/sign/n", content=form, headers={"content-type": "application/x-www-form-urlencoded"}
+    )
+    assert (answer.status_code, fields(answer)) == (status, wrong)
+
+
+async def test_a_form_where_the_method_takes_none(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/act", data={"code": "OK"})
+    assert (answer.status_code, answer.headers["accept"]) == (415, "application/json")
+    answer = await client.post("/v1/sign/n", content=b"x", headers={"content-type": "text/plain"})
+    assert (answer.status_code, answer.headers["accept"]) == (
+        415,
+        "application/json, application/x-www-form-urlencoded",
+    )
+
+
+async def test_a_user_name_and_a_password_fill_fields_and_go_no_further(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/token", data={"grant_type": "g"}, auth=("a%3Ab", "s:e c%2Br+et"))
+    assert {key: value for key, value in answer.json().items() if value} == {
+        "grant_type": "g",
+        "client_id": "a:b",
+        "client_secret": "s:e c+r et",
+    }
+    answer = await client.post("/v1/token", data={"client_id": "i"}, auth=("i", "s"))
+    assert (answer.status_code, answer.json()["client_secret"]) == (200, "s")
+    answer = await client.post("/v1/token", headers={"authorization": "Bearer t"})
+    assert answer.json()["authorization"] == "Bearer t"
+    answer = await act(client, headers={"authorization": "Basic eDp5"})
+    assert answer.json()["metadata"]["authorization"] == "Basic eDp5"
+
+
+async def test_errors_as_rfc_6749_has_them(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/token", data={"scope": "INVALID_GRANT"}, auth=("i", "s"))
+    assert (answer.status_code, answer.json()) == (401, {"error": "invalid_grant", "error_description": "no"})
+    assert answer.headers["www-authenticate"] == 'Basic realm="api", charset="UTF-8"'
+    answer = await client.post("/v1/token", json={"scope": "X"}, headers={"authorization": "Bearer t"})
+    assert answer.json()["error"] == "invalid_client"
+    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+    answer = await client.post("/v1/token", data={"client_id": "j"}, auth=("i", "s"))
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {
+            "error": "invalid_request",
+            "error_description": "client_id: the user name of Authorization says otherwise",
+        },
+    )
+    for credentials in ("Basic !", "Basic eA==", "Basic", "Basic /////w=="):
+        answer = await client.post("/v1/token", headers={"authorization": credentials})
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+async def test_what_is_not_known_is_ignored_where_the_gateway_is_told_so(descriptors: Path) -> None:
+    library = Library()
+    lenient = {"ignore_unknown_parameters": True, "ignore_unknown_fields": True}
+    async with serving(library) as address, gateway_to(library, address, descriptors, **lenient) as gateway:
+        client = gateway.client
+        assert (await client.get("/v1/shelves/s/books?utm_source=x&page_size=1")).status_code == 200
+        assert (await client.get("/v1/echo?nested.nothing=x")).status_code == 200
+        answer = await client.post(
+            "/v1/echo?utm_source=x",
+            json={"x": 1, "text": "t", "nested": {"x": 1}, "nests": [{"x": 1}], "byNumber": {"1": {"x": 1}}},
+        )
+        assert (answer.status_code, answer.json()["text"]) == (200, "t")
+        for query in ("shelf=t", "page_size=x", "page_size=1&page_size=1"):
+            assert (await client.get(f"/v1/shelves/s/books?{query}")).status_code == 400
+        assert (await client.post("/v1/echo?text=t", json={})).status_code == 400
+        assert (await client.post("/v1/echo", json={"text": 1})).status_code == 400
+
+
 STALE = error_details_pb2.PreconditionFailure(
     violations=[error_details_pb2.PreconditionFailure.Violation(type="ETAG", subject="book")]
 )

@@ -13,7 +13,8 @@ from tests.unit.gateway import toy
 
 MESSAGES = """
 message M { string name = 1; repeated string names = 2; M m = 3; map<string, string> map = 4; int32 n = 5;
-  google.protobuf.Timestamp time = 6; double d = 7; bytes b = 8; }
+  google.protobuf.Timestamp time = 6; double d = 7; bytes b = 8; google.api.HttpBody raw = 9;
+  repeated google.api.HttpBody raws = 10; }
 """
 
 
@@ -91,6 +92,11 @@ R0 = "toy.v1.S/R0"
         pytest.param([http('post: "/a"', "if_match: 'x'")], "toy.v1.M has no field 'x'", id="unknown if_match"),
         pytest.param([http('post: "/a"', "idempotency_key: 'x'")], "no field 'x'", id="unknown idempotency_key"),
         pytest.param([http('post: "/a"', "idempotency_key: 'm'")], "cannot be used as", id="a message for a key"),
+        pytest.param([http('post: "/a" body: "raw"', "form_body: true")], "has no fields for a form", id="raw form"),
+        pytest.param([http('post: "/a" body: "names"', "form_body: true")], "has no fields for a form", id="list form"),
+        pytest.param([http('post: "/a/{raw.content_type}" body: "raw"')], "both hold the field", id="in a raw body"),
+        pytest.param([http('post: "/a" body: "raws"')], "must be a field on its own", id="raw bodies"),
+        pytest.param([http('post: "/a"', "error_style: 7")], "7 is not an error style", id="error style"),
         pytest.param([http('post: "/a"', "location: '/a/{x}'")], "toy.v1.M has no field 'x'", id="unknown location"),
         pytest.param([http('post: "/a"', "location: '/a/{d}'")], "'d' is neither a string", id="a double to go to"),
         pytest.param([http('post: "/a"', "location: '/a/{name'")], "a brace without its other half", id="open brace"),

@@ -8,7 +8,7 @@ from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from gateway.errors import CODES, Statuses, Violation, refused
+from gateway.errors import CODES, Statuses, Violation, refused, written, written_for_oauth
 from tests.unit.gateway import toy
 
 STATUSES = Statuses(toy.library().registry)
@@ -54,7 +54,7 @@ def test_the_table_of_statuses(code: str, http: int) -> None:
 
 def test_the_shape() -> None:
     refusal = STATUSES.refusal(5, "no such book", None)
-    assert json.loads(refusal.body("r1")) == {
+    assert json.loads(written(refusal, "r1")) == {
         "code": 404,
         "message": "no such book",
         "status": "NOT_FOUND",
@@ -105,7 +105,7 @@ def test_a_detail_that_nobody_can_read_is_passed_on_as_it_is(packed: any_pb2.Any
     status = status_pb2.Status(code=10, message="m", details=[packed])
     refusal = STATUSES.refusal(10, "", status.SerializeToString())
     assert refusal.details == [{"@type": packed.type_url, "value": b64encode(packed.value).decode()}]
-    assert json.loads(refusal.body("r"))["message"] == "m"
+    assert json.loads(written(refusal, "r"))["message"] == "m"
 
 
 def test_a_status_that_nobody_can_read_leaves_code_and_message() -> None:
@@ -150,5 +150,29 @@ def test_the_gateways_own_refusals_name_reason_and_field() -> None:
 
 
 def test_any_text_can_be_quoted_back() -> None:
-    body = refused(400, "INVALID_ARGUMENT", "R", 'é "\ud800\x00').body("r")
+    body = written(refused(400, "INVALID_ARGUMENT", "R", 'é "\ud800\x00'), "r")
     assert json.loads(body)["message"] == 'é "\ud800\x00'
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "error"),
+    [
+        ("INVALID_ARGUMENT", "VALIDATION_FAILED", "invalid_request"),
+        ("INVALID_ARGUMENT", "INVALID_SCOPE", "invalid_scope"),
+        ("INVALID_ARGUMENT", "UNSUPPORTED_GRANT_TYPE", "unsupported_grant_type"),
+        ("UNAUTHENTICATED", "TOKEN_MISSING", "invalid_client"),
+        ("UNAUTHENTICATED", "INVALID_GRANT", "invalid_grant"),
+        ("PERMISSION_DENIED", "ROLE_TOO_LOW", "unauthorized_client"),
+        ("RESOURCE_EXHAUSTED", "RATE_LIMITED", "temporarily_unavailable"),
+        ("UNAVAILABLE", "UPSTREAM_UNAVAILABLE", "temporarily_unavailable"),
+        ("INTERNAL", "", "server_error"),
+    ],
+)
+def test_the_errors_of_rfc_6749(status: str, reason: str, error: str) -> None:
+    body = written_for_oauth(refused(400, status, reason, 'no "é"\\\n'), "r")
+    assert json.loads(body) == {"error": error, "error_description": "no '?'??"}
+
+
+def test_a_refusal_without_details_has_no_reason() -> None:
+    assert STATUSES.refusal(5, "no such book", None).reason == ""
+    assert refused(400, "INVALID_ARGUMENT", "R", "m").reason == "R"

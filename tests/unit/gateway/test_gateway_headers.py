@@ -39,7 +39,7 @@ def test_whether_json_will_do(accept: bytes, accepted: bool) -> None:  # noqa: F
     ],
 )
 def test_takes_a_body_that_says_it_is_json(sent: headers.Headers) -> None:
-    headers.check_body_is_json(sent)
+    headers.body_type(sent, headers.Accepted())
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_takes_a_body_that_says_it_is_json(sent: headers.Headers) -> None:
 )
 def test_refuses_a_body_that_says_it_is_not(sent: headers.Headers) -> None:
     with pytest.raises(Refusal) as refused:
-        headers.check_body_is_json(sent)
+        headers.body_type(sent, headers.Accepted())
     assert refused.value.http == 415
 
 

@@ -19,6 +19,7 @@ _HEADER = """
 syntax = "proto3";
 package toy.v1;
 import "google/api/annotations.proto";
+import "google/api/httpbody.proto";
 import "google/protobuf/field_mask.proto";
 import "google/protobuf/timestamp.proto";
 import "tandem/gateway/v1/gateway.proto";
@@ -90,7 +91,8 @@ def _pool() -> descriptor_pool.DescriptorPool:
 @cache
 def google_type(name: str) -> Any:
     """The library's message as google.protobuf has it: the other implementation, and the judge of ours."""
-    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"library.v1.{name}"))
+    full_name = name if "." in name else f"library.v1.{name}"
+    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(full_name))
 
 
 def pool() -> descriptor_pool.DescriptorPool:

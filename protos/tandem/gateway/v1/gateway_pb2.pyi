@@ -8,6 +8,7 @@ nothing here knows Tandem.
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pb2 as _descriptor_pb2
 from google.protobuf import message as _message
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf.internal import extension_dict as _extension_dict
 import builtins as _builtins
 import sys
@@ -26,6 +27,29 @@ class RestMethod(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _ErrorStyle:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ErrorStyleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[RestMethod._ErrorStyle.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        ERROR_STYLE_UNSPECIFIED: RestMethod._ErrorStyle.ValueType  # 0
+        """As everywhere: `{"code", "message", "status", "details", "requestId"}`."""
+        OAUTH: RestMethod._ErrorStyle.ValueType  # 1
+        """`{"error", "error_description"}` (RFC 6749, section 5.2). A reason that the RFC knows, such as INVALID_SCOPE,
+        becomes the error.
+        """
+
+    class ErrorStyle(_ErrorStyle, metaclass=_ErrorStyleEnumTypeWrapper):
+        """How errors of a method are written."""
+
+    ERROR_STYLE_UNSPECIFIED: RestMethod.ErrorStyle.ValueType  # 0
+    """As everywhere: `{"code", "message", "status", "details", "requestId"}`."""
+    OAUTH: RestMethod.ErrorStyle.ValueType  # 1
+    """`{"error", "error_description"}` (RFC 6749, section 5.2). A reason that the RFC knows, such as INVALID_SCOPE,
+    becomes the error.
+    """
+
     SUCCESS_STATUS_FIELD_NUMBER: _builtins.int
     LOCATION_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
@@ -33,6 +57,11 @@ class RestMethod(_message.Message):
     CACHE_CONTROL_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     PROTO_FIELD_NAMES_FIELD_NUMBER: _builtins.int
+    FORM_BODY_FIELD_NUMBER: _builtins.int
+    BASIC_USERNAME_FIELD_NUMBER: _builtins.int
+    BASIC_PASSWORD_FIELD_NUMBER: _builtins.int
+    ERROR_STYLE_FIELD_NUMBER: _builtins.int
+    IGNORE_UNKNOWN_FIELD_NUMBER: _builtins.int
     success_status: _builtins.int
     """The status of a successful answer: 0 stands for 200. With 204 the response message is not written."""
     location: _builtins.str
@@ -57,6 +86,20 @@ class RestMethod(_message.Message):
     """
     proto_field_names: _builtins.bool
     """Whether answers spell fields as the contract does (`access_token`). Requests always may."""
+    form_body: _builtins.bool
+    """Whether the body may also be a form (`application/x-www-form-urlencoded`); JSON is always taken."""
+    basic_username: _builtins.str
+    """The request field that the user name of HTTP Basic fills, such as "client_id". Both halves are decoded as RFC 6749
+    (section 2.3.1) has it, and servers are not sent the header.
+    """
+    basic_password: _builtins.str
+    """The request field that the password of HTTP Basic fills, such as "client_secret"."""
+    error_style: Global___RestMethod.ErrorStyle.ValueType
+    """How errors are written."""
+    ignore_unknown: _builtins.bool
+    """Whether query parameters, form parameters and JSON members that the request does not have are ignored, as some
+    standards demand. They are refused otherwise.
+    """
     def __init__(
         self,
         *,
@@ -67,10 +110,15 @@ class RestMethod(_message.Message):
         cache_control: _builtins.str = ...,
         idempotency_key: _builtins.str = ...,
         proto_field_names: _builtins.bool = ...,
+        form_body: _builtins.bool = ...,
+        basic_username: _builtins.str = ...,
+        basic_password: _builtins.str = ...,
+        error_style: Global___RestMethod.ErrorStyle.ValueType = ...,
+        ignore_unknown: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_control", b"cache_control", "etag", b"etag", "idempotency_key", b"idempotency_key", "if_match", b"if_match", "location", b"location", "proto_field_names", b"proto_field_names", "success_status", b"success_status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["basic_password", b"basic_password", "basic_username", b"basic_username", "cache_control", b"cache_control", "error_style", b"error_style", "etag", b"etag", "form_body", b"form_body", "idempotency_key", b"idempotency_key", "if_match", b"if_match", "ignore_unknown", b"ignore_unknown", "location", b"location", "proto_field_names", b"proto_field_names", "success_status", b"success_status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
