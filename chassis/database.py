@@ -98,7 +98,7 @@ class Database:
     def __init__(self, engine: AsyncEngine) -> None:
         """Use `open_database`."""
         self._engine = engine
-        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._transactional = engine.execution_options(isolation_level="READ COMMITTED")
 
     @classmethod
     @asynccontextmanager
@@ -107,6 +107,8 @@ class Database:
         engine = create_async_engine(
             settings.database_url.get_secret_value(),
             execution_options={"preserve_rowcount": True},  # else INSERTs have none
+            isolation_level="AUTOCOMMIT",  # what reads run in; transactions change it on their way in and out
+            skip_autocommit_rollback=True,  # after a read there is nothing to roll back
             hide_parameters=True,  # they hold what people wrote; errors end up in logs
             pool_size=settings.database_pool_size,
             max_overflow=0,
@@ -118,7 +120,8 @@ class Database:
                 "prepare_threshold": 5 if settings.database_prepared_statements else None,
             },
         )
-        _trace(engine, telemetry)
+        if telemetry.recorded:
+            _trace(engine, telemetry)
         try:
             yield cls(engine)
         finally:
@@ -140,14 +143,14 @@ class Database:
             return await self._read(statement, parameters)
 
     async def _read(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
-        async with self._autocommit.connect() as connection:
+        async with self._engine.connect() as connection:
             return (await connection.execute(statement, parameters)).all()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """READ COMMITTED. Leaving the block commits; an exception rolls back."""
         with outcomes():
-            async with self._engine.begin() as connection:
+            async with self._transactional.begin() as connection:
                 yield Transaction(connection)
 
     async def is_reachable(self, *, within: timedelta = timedelta(seconds=2)) -> bool:

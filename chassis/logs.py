@@ -30,7 +30,7 @@ def configure(service: str, *, level: int = logging.INFO) -> None:
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),  # a whole line in one write
         cache_logger_on_first_use=True,
     )
     foreign = logging.StreamHandler(sys.stderr)

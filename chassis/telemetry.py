@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.metrics import Meter
+from opentelemetry.metrics import Meter, NoOpMeter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
@@ -47,6 +47,8 @@ class Telemetry:
 
     tracer: Tracer
     meter: Meter
+    recorded: bool
+    """Whether any of it goes anywhere; if not, it need not be collected."""
 
     @classmethod
     @contextmanager
@@ -85,7 +87,11 @@ class Telemetry:
             ],
         )
         try:
-            yield cls(tracers.get_tracer("tandem"), meters.get_meter("tandem"))
+            yield cls(
+                tracer=tracers.get_tracer("tandem"),
+                meter=meters.get_meter("tandem") if metric_reader is not None else NoOpMeter("tandem"),
+                recorded=span_processor is not None or metric_reader is not None,
+            )
         finally:
             tracers.shutdown()
             meters.shutdown()
