@@ -91,6 +91,8 @@ def run(settings: StandaloneSettings, user: Mapping[str, str], output: Output, *
         defaults = {
             "IDENTITY_SECRET_KEY": kept_secret(secrets / "identity-secret-key"),
             "WORK_SECRET_KEY": kept_secret(secrets / "work-secret-key"),
+            "WORK_CLIENT_ID": settings.work_client_id,
+            "WORK_CLIENT_SECRET": client_secret(settings, secrets),
             **{f"{section.upper()}_DATABASE_URL": url for section, url in urls.items()},
         }
         migrate = migrations(user, defaults)
@@ -98,6 +100,7 @@ def run(settings: StandaloneSettings, user: Mapping[str, str], output: Output, *
         if reload:
             stack.enter_context(watching(supervisor.events))
         supervisor.run(migrate)
+        supervisor.run(provisioning(user, defaults))
         supervisor.start(services)
         output.say(welcome(addresses.gateway, addresses.identity, addresses.work))
         try:
@@ -171,6 +174,25 @@ def migrations(user: Mapping[str, str], defaults: Mapping[str, str]) -> Program:
     """Both databases to the newest revision."""
     missing = {name: value for name, value in defaults.items() if name.endswith("_DATABASE_URL")}
     return Program("migrate", [sys.executable, "-m", "migrations"], {**user, **missing}, PROJECT)
+
+
+def provisioning(user: Mapping[str, str], defaults: Mapping[str, str]) -> Program:
+    """The service account that work calls identity with, by the same name and secret that work is told."""
+    env = child_environment(user, "identity", own(defaults, "identity"))
+    # Whatever the user has set here, only work's own is right; an empty setting is none.
+    env |= {
+        "IDENTITY_SERVICE_ACCOUNT_SECRET": defaults["WORK_CLIENT_SECRET"],
+        "IDENTITY_SERVICE_ACCOUNT_SECRET_FILE": "",
+    }
+    command = ["provision-service-account", defaults["WORK_CLIENT_ID"], "--scope=identity.read", "--audience=identity"]
+    return Program("accounts", [sys.executable, "-m", "identity_service", *command], env, PROJECT)
+
+
+def client_secret(settings: StandaloneSettings, secrets: Path) -> str:
+    """What work signs in with at identity: the user's, or one that is made once."""
+    if settings.work_client_secret is not None:
+        return settings.work_client_secret.get_secret_value()
+    return kept_secret(secrets / "work-client-secret", prefix="tds_")
 
 
 def programs(

@@ -59,12 +59,12 @@ def is_alive(pid: int) -> bool:
     return not status.rpartition(")")[2].startswith(" Z")  # ended; its parent has not asked how
 
 
-def kept_secret(path: Path) -> str:
-    """32 random bytes in base64url: made once, then read."""
+def kept_secret(path: Path, prefix: str = "") -> str:
+    """32 random bytes in base64url, after a prefix that secret scanners know: made once, then read."""
     if not path.exists():
         fresh = path.with_name(f"{path.name}.new")
         fresh.unlink(missing_ok=True)
-        write_secret(fresh, base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("="))
+        write_secret(fresh, prefix + base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("="))
         fresh.rename(path)
     return path.read_text()
 

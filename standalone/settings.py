@@ -27,6 +27,8 @@ class StandaloneSettings(Settings):
     identity_database_url: SecretStr | None = None
     work_database_url: SecretStr | None = None
     identity_issuer: str | None = None
+    work_client_id: str = "work"
+    work_client_secret: SecretStr | None = None
 
     @property
     def issuer(self) -> str:

@@ -9,22 +9,23 @@ from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
-from tandem.identity.v1 import auth_pb2, token_pb2
+from tandem.identity.v1 import auth_pb2, profile_pb2, token_pb2
 from tandem.policy.v1 import policy_pb2
-from tandem.work.v1 import project_pb2, task_pb2
+from tandem.work.v1 import member_pb2, project_pb2, task_pb2
 
 import work_service.app
 from chassis.errors import DomainError, leaves
 from chassis.policy import Access, PolicyMissing, methods_of
 from chassis.server import Service
 from chassis.status import code_of
+from identity_service.access_tokens import SCOPES
 from identity_service.accounts.domain import UsernameTaken
 from tests.support.doors import RPCS
 from work_service.access import GRANTS, Permission, Role
 from work_service.tasks.domain import TaskLocked
 
 ROOT = Path(__file__).parents[2]
-FILES = (auth_pb2, token_pb2, project_pb2, task_pb2)
+FILES = (auth_pb2, profile_pb2, token_pb2, member_pb2, project_pb2, task_pb2)
 
 
 def methods() -> Iterator[MethodDescriptor]:
@@ -54,9 +55,15 @@ def test_states_who_may_call(method: MethodDescriptor) -> None:
 
 
 @every_method
-def test_has_a_route(method: MethodDescriptor) -> None:
+def test_has_a_route_unless_it_is_between_services(method: MethodDescriptor) -> None:
     extensions: Any = method.GetOptions().Extensions
-    assert extensions[annotations_pb2.http].WhichOneof("pattern")
+    has_route = extensions[annotations_pb2.http].WhichOneof("pattern") is not None
+    assert has_route is not (policy_of(method).access == Access.SERVICE)
+
+
+@every_method
+def test_names_a_scope_that_machines_can_have(method: MethodDescriptor) -> None:
+    assert policy_of(method).scope in {"", *SCOPES}
 
 
 @every_method
@@ -89,14 +96,15 @@ def test_a_higher_role_may_do_all_that_a_lower_one_may() -> None:
 
 
 def test_every_outcome_has_a_code_and_a_reason_of_its_own() -> None:
-    """Of those that the two composition roots bring in."""
+    """Of those that the two composition roots bring in. Two services may say the same of the same thing."""
     outcomes = {outcome for outcome in leaves(DomainError) if not outcome.__module__.startswith("tests.")}
     assert UsernameTaken in outcomes
     assert TaskLocked in outcomes
     assert [outcome.__name__ for outcome in outcomes if code_of(outcome) is None] == []
     assert [outcome.__name__ for outcome in outcomes if not outcome.__doc__] == []
-    reasons = [outcome.reason for outcome in outcomes]
-    assert sorted(set(reasons)) == sorted(reasons)
+    for service in ("identity_service", "work_service"):
+        reasons = [outcome.reason for outcome in outcomes if outcome.__module__.startswith((service, "chassis."))]
+        assert sorted(set(reasons)) == sorted(reasons)
 
 
 def test_a_method_without_a_policy_does_not_start() -> None:

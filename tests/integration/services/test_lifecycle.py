@@ -20,6 +20,7 @@ from standalone.postgres import Cluster
 from tests.contract.test_concurrency import locked_elsewhere, wait_for_a_lock
 from tests.support.databases import Databases
 from tests.support.doors import GrpcDoor, grpc_refusal
+from tests.support.machines import new_client_secret
 from tests.support.people import Person, signed_up
 from tests.support.stack import ISSUER, new_secret, running_stack
 
@@ -80,6 +81,7 @@ def work_settings(url: str, identity_address: str, **more: str) -> dict[str, str
         "WORK_LISTEN": f"127.0.0.1:{free_port()}",
         "WORK_DATABASE_URL": url,
         "WORK_SECRET_KEY": new_secret(),
+        "WORK_CLIENT_SECRET": new_client_secret(),
         "WORK_IDENTITY_ADDRESS": identity_address,
         "WORK_TOKEN_ISSUER": ISSUER,
         "WORK_LOCK_TIMEOUT_MS": "5000",
@@ -185,7 +187,7 @@ async def test_missing_settings_are_named_in_one_line(module: str) -> None:
 
 def missing(prefix: str) -> list[str]:
     names = [f"{prefix}_DATABASE_URL", f"{prefix}_SECRET_KEY"]
-    return names if prefix == "IDENTITY" else [*names, "WORK_IDENTITY_ADDRESS"]
+    return names if prefix == "IDENTITY" else [*names, "WORK_IDENTITY_ADDRESS", "WORK_CLIENT_SECRET"]
 
 
 async def complaint(settings: dict[str, str]) -> str:

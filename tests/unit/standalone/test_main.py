@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
-from standalone.__main__ import interruptions, look_after, main
+from standalone.__main__ import client_secret, interruptions, look_after, main, provisioning
 from standalone.reloading import watching
-from standalone.settings import Address
+from standalone.settings import Address, StandaloneSettings
 from standalone.supervisor import CannotStart, Changed, Died, Interrupted, Output, Program, Supervisor
 from standalone.welcome import welcome
 
@@ -127,3 +128,21 @@ def test_the_welcome_says_where_everything_is() -> None:
     text = welcome(gateway, identity, work)
     assert "http://127.0.0.1:1\n" in text
     assert "grpcurl -plaintext 127.0.0.1:3 list" in text
+
+
+def test_work_is_provisioned_with_the_secret_that_it_is_told(tmp_path: Path) -> None:
+    made = client_secret(StandaloneSettings(), tmp_path)
+    assert made.startswith("tds_")
+    assert len(made) == 47
+    assert client_secret(StandaloneSettings(), tmp_path) == made
+    assert client_secret(StandaloneSettings(work_client_secret=SecretStr("tds_mine")), tmp_path) == "tds_mine"
+
+    defaults = {"WORK_CLIENT_ID": "worker", "WORK_CLIENT_SECRET": made, "IDENTITY_DATABASE_URL": "postgresql://h/d"}
+    user = {"IDENTITY_SERVICE_ACCOUNT_SECRET": "other", "IDENTITY_SERVICE_ACCOUNT_SECRET_FILE": "/other"}
+    program = provisioning(user, defaults)
+    assert "worker" in program.argv
+    assert made not in " ".join(program.argv), "other users of the machine see those"
+    assert program.env["IDENTITY_DATABASE_URL"] == "postgresql://h/d"
+    assert program.env["IDENTITY_SERVICE_ACCOUNT_SECRET"] == made
+    assert not program.env["IDENTITY_SERVICE_ACCOUNT_SECRET_FILE"]
+    assert not any(name.startswith("WORK_") for name in program.env)
