@@ -17,7 +17,7 @@ from chassis.ids import new_id, parse_id
 from chassis.pages import BadPageToken, PageTokens, size_of_page
 from chassis.secret import derived_key
 from chassis.status import status_of
-from work_service.tasks.domain import EtagMismatch
+from work_service.journal.domain import EtagMismatch
 
 
 def test_ids_are_uuids_of_version_7_in_the_order_of_their_milliseconds() -> None:

@@ -9,18 +9,19 @@ import pytest
 from chassis.errors import InvalidArgument
 from chassis.ids import new_id
 from work_service.access import Caller, Role, UserId
+from work_service.journal.domain import EtagMismatch, changes
+from work_service.members.domain import LastOwner, Member
 from work_service.projects.domain import NewProject, ProjectId, slug_of
 from work_service.tasks.domain import (
     MOVES,
-    EtagMismatch,
     IllegalTransition,
     Priority,
     Status,
     Task,
     TaskId,
+    TaskNotDeleted,
     TaskNotFound,
     TaskRef,
-    changes,
 )
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -34,10 +35,12 @@ TASK = Task(
     status=Status.TODO,
     priority=Priority.MEDIUM,
     creator_id=UserId(new_id()),
+    assignee_id=None,
     due_time=None,
     complete_time=None,
     create_time=NOW,
     update_time=NOW,
+    delete_time=None,
     version=1,
 )
 
@@ -84,6 +87,41 @@ def test_changes_are_told_without_bookkeeping() -> None:
         ("status", "TODO", "DONE"),
         ("complete_time", None, LATER.isoformat()),
     ]
+
+
+def test_an_edit_is_one_step_whatever_it_changes() -> None:
+    edited = TASK.edited({"title": "Land softly", "status": Status.DONE, "due_time": LATER}, now=LATER)
+    assert edited.version == 2
+    assert (edited.title, edited.status, edited.complete_time) == ("Land softly", Status.DONE, LATER)
+    assert TASK.edited({"title": "Land", "status": Status.TODO}, now=LATER) is TASK
+    with pytest.raises(IllegalTransition):
+        TASK.edited({"title": "x", "status": Status.IN_REVIEW}, now=LATER)
+
+
+def test_what_was_never_gone_does_not_come_back() -> None:
+    gone = TASK.deleted(now=LATER)
+    assert gone.delete_time == LATER
+    assert gone.undeleted(now=LATER).delete_time is None
+    with pytest.raises(TaskNotDeleted):
+        TASK.undeleted(now=LATER)
+
+
+def test_the_last_owner_stays_and_others_may_go() -> None:
+    owner = Member(
+        project_id=TASK.project_id,
+        user_id=TASK.creator_id,
+        role=Role.OWNER,
+        create_time=NOW,
+        update_time=NOW,
+        version=1,
+    )
+    with pytest.raises(LastOwner):
+        owner.in_role(Role.VIEWER, owners=1, now=LATER)
+    with pytest.raises(LastOwner):
+        owner.check_may_go(1)
+    assert owner.in_role(Role.OWNER, owners=1, now=LATER) is owner
+    assert owner.in_role(Role.VIEWER, owners=2, now=LATER).version == 2
+    replace(owner, role=Role.MAINTAINER).check_may_go(1)
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "1.0", "٣", "2147483648", "abc", "1 ", "9" * 40])
