@@ -14,9 +14,10 @@ from chassis.telemetry import Telemetry, TelemetrySettings
 from gateway import descriptors, templates
 from gateway.asgi import server
 from gateway.asgi.about import About
-from gateway.asgi.door import Door, Limits, Route
+from gateway.asgi.door import Door, Limits
 from gateway.asgi.exchange import Manner
 from gateway.asgi.headers import Accepted
+from gateway.asgi.route import Route
 from gateway.config import GatewayConfig
 from gateway.descriptors import Binding, Contract, ContractUnusable, Method
 from gateway.errors import WRITERS, Statuses
@@ -26,7 +27,7 @@ from gateway.transcode.request import PASSWORD, USERNAME, Leniency, Request
 from gateway.transcode.response import Response
 from gateway.transcode.shapes import Shapes
 from gateway.upstream import channels
-from gateway.upstream.channels import Channels, Rpc
+from gateway.upstream.channels import Channels
 from gateway.upstream.health import Checks
 
 log = structlog.get_logger()
@@ -65,6 +66,8 @@ async def running(config: GatewayConfig, *, telemetry: Telemetry | None = None) 
         limits = Limits(
             deadline_s=config.deadline_s,
             longest_deadline_s=config.longest_deadline_s,
+            longest_stream_s=config.longest_stream_s,
+            heartbeat_s=config.heartbeat_s,
             largest_body=config.largest_body,
             forwarded=tuple((name.encode(), name) for name in ("authorization", *config.forward_headers)),
         )
@@ -78,6 +81,7 @@ async def running(config: GatewayConfig, *, telemetry: Telemetry | None = None) 
         finally:
             about.draining = True
             await asyncio.sleep(config.drain_delay_s)
+            door.end_streams()
 
 
 def routes_of(
@@ -95,13 +99,12 @@ def routes_of(
     routes: Routes[Route] = Routes()
     shapes = Shapes(contract.registry)
     for method in contract.methods:
-        rpc = open_channels.rpc(method)
         for binding in method.bindings:
             try:
                 template = templates.parse(binding.template)
                 _check_free(template, reserved)
                 request = Request(method, binding, template, shapes, leniency)
-                route = _route(method, binding, request, Response(method, binding, shapes.registry), rpc)
+                route = _route(method, binding, request, Response(method, binding, shapes.registry), open_channels)
             except (ContractUnusable, TemplateError) as error:
                 where = f"{method.full_name} ({binding.verb} {binding.template})"
                 raise ContractUnusable(f"{where}: {error}") from None
@@ -114,10 +117,15 @@ def _check_free(template: Template, reserved: Container[bytes]) -> None:
         raise ContractUnusable("the gateway answers this path itself")
 
 
-def _route(method: Method, binding: Binding, request: Request, response: Response, rpc: Rpc) -> Route:
-    if method.kind != "unary":
-        raise ContractUnusable("only unary methods have routes so far")
+def _route(method: Method, binding: Binding, request: Request, response: Response, open_channels: Channels) -> Route:
+    if method.kind not in ("unary", "server_streaming"):
+        raise ContractUnusable("streams of requests have no routes so far")
     rest = method.rest
+    streams = method.kind == "server_streaming"
+    if streams and (rest.etag or rest.location or rest.success_status == 204):
+        raise ContractUnusable("a stream has no entity tag and no location, and its status is never 204")
+    if not streams and (rest.stream_id or rest.last_event_id):
+        raise ContractUnusable("only the messages of a stream have ids")
     if not 200 <= rest.success_status <= 299:
         raise ContractUnusable(f"{rest.success_status} is not the status of a success")
     if rest.error_style not in WRITERS:
@@ -128,7 +136,8 @@ def _route(method: Method, binding: Binding, request: Request, response: Respons
         template=binding.template,
         request=request,
         response=response,
-        rpc=rpc,
+        rpc=None if streams else open_channels.rpc(method),
+        stream=open_channels.stream(method) if streams else None,
         success_status=rest.success_status,
         cache_control=(rest.cache_control or ("no-cache" if reads else "no-store")).encode(),
         body=Accepted(raw=request.raw, forms=request.takes_forms) if request.takes_body else None,

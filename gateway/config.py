@@ -50,6 +50,10 @@ class GatewayConfig(Settings):
     """How long an answer may take when the client does not say (`Grpc-Timeout`)."""
     longest_deadline_s: float = Field(default=60, gt=0)
     """The most that a client may say."""
+    longest_stream_s: float = Field(default=3600, gt=0)
+    """How long a stream may last; then the client connects again."""
+    heartbeat_s: float = Field(default=20, gt=0)
+    """How long a stream of events may be silent: less than the half minute after which common proxies cut it."""
     largest_body: int = Field(default=4 * 1024 * 1024, gt=0)
     """In bytes."""
     ignore_unknown_parameters: bool = False

@@ -47,6 +47,8 @@ class Rest:
     basic_password: str = ""
     error_style: int = 0
     ignore_unknown: bool = False
+    stream_id: str = ""
+    last_event_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

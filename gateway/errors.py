@@ -195,6 +195,14 @@ def retry_later(seconds: int) -> tuple[Detail, Header]:
     return {"@type": _RETRY_INFO, "retryDelay": f"{seconds}s"}, (b"retry-after", b"%d" % seconds)
 
 
+def shutting_down() -> Refusal:
+    """503: whoever comes again finds somebody else."""
+    detail, header = retry_later(1)
+    message = "the gateway is shutting down"
+    close = (b"connection", b"close")
+    return refused(503, "UNAVAILABLE", "SHUTTING_DOWN", message, headers=[header, close], details=[detail])
+
+
 class Statuses:
     """Reads what a server says about its failure."""
 

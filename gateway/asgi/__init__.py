@@ -1,6 +1,7 @@
 """One HTTP request, top to bottom.
 
-`door` is the ASGI application and the order of things; `exchange` is what it hears from the client and says to it,
-`headers` reads what the client says besides the body, `conditions` its preconditions, `tracing` makes the spans,
-`about` answers probes, and `server` is uvicorn, set up to listen and to drain.
+`door` is the ASGI application and the order of things; `route` is what it knows of a route, `exchange` what it hears
+from the client and says to it, `streams` how a server's stream gets there. `headers` reads what the client says besides
+the body, `conditions` its preconditions. `tracing` makes the spans, `about` answers probes, and `server` is uvicorn, set
+up to listen and to drain.
 """

@@ -8,6 +8,8 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
 
 import grpc.aio
 import structlog
@@ -15,37 +17,35 @@ from opentelemetry.trace import Tracer
 
 from chassis.ids import new_id
 from gateway.asgi import conditions, headers
-from gateway.asgi.exchange import CLOSE, JSON, NO_STORE, NOSNIFF, Exchange, Gone, Manner, Receive, Reply, Scope, Send
-from gateway.asgi.headers import Accepted, Headers
+from gateway.asgi.exchange import (
+    JSON,
+    NO_STORE,
+    NOSNIFF,
+    Exchange,
+    Gone,
+    Receive,
+    Reply,
+    Scope,
+    Send,
+    Stream,
+)
+from gateway.asgi.headers import Headers
+from gateway.asgi.route import Route, form, not_acceptable, said_by
+from gateway.asgi.streams import Relay
 from gateway.asgi.tracing import Metadata, called
-from gateway.errors import Header, Refusal, Statuses, Violation, refused, retry_later
+from gateway.errors import Header, Refusal, Statuses, Violation, shutting_down
 from gateway.routes import Routes, method_not_allowed
-from gateway.transcode.request import IDEMPOTENCY_KEY, IF_MATCH, PASSWORD, USERNAME, Request
-from gateway.transcode.response import Answer, Response
-from gateway.upstream.channels import Rpc
+from gateway.transcode.request import IF_MATCH, PASSWORD, USERNAME
+from gateway.transcode.response import Answer
+from gateway.upstream.channels import StreamRpc
 from gateway.upstream.failures import failure
 
 log = structlog.get_logger()
 
+_UNBUFFERED: Final[Header] = (b"x-accel-buffering", b"no")  # nginx would hold back what is to arrive at once
+
 Own = Callable[[], Awaitable[Reply]]
 """Answers by itself, about the gateway itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A method behind one of its templates."""
-
-    method: str
-    template: str
-    request: Request
-    response: Response
-    rpc: Rpc
-    success_status: int
-    cache_control: bytes
-    body: Accepted | None
-    manner: Manner
-    reads: bool
-    """Whether it changes nothing, so that conditions are about the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,8 @@ class Limits:
 
     deadline_s: float
     longest_deadline_s: float
+    longest_stream_s: float
+    heartbeat_s: float
     largest_body: int
     forwarded: Sequence[tuple[bytes, str]] = field(default=((b"authorization", "authorization"),))
 
@@ -75,6 +77,12 @@ class Door:
         self._statuses = statuses
         self._limits = limits
         self._tracer = tracer
+        self._relays: set[Relay] = set()
+
+    def end_streams(self) -> None:
+        """Tell every client of a stream that the gateway is about to go."""
+        for relay in [*self._relays]:
+            relay.end()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -82,7 +90,7 @@ class Door:
             # What the specification wants: the server is told that this is not supported.
             raise NotImplementedError(scope["type"])
         exchange = Exchange(scope, receive)
-        reply: Reply | None = None
+        reply: Reply | Stream | None = None
         try:
             reply = await self._reply(exchange)
         except Refusal as refusal:
@@ -93,15 +101,18 @@ class Door:
             log.debug("the client has left", request_id=exchange.request_id)
         except asyncio.CancelledError:
             # The grace period is over. Whoever waits is told so; the task ends all the same.
-            reply = self._refused(exchange, _ending())
+            reply = self._refused(exchange, shutting_down())
         except Exception:
             incident = str(new_id())
             log.exception("unexpected failure", incident=incident, request_id=exchange.request_id)
             reply = self._refused(exchange, Refusal(500, "INTERNAL", f"internal error, incident {incident}"))
-        if reply is not None:
-            await exchange.write(send, reply)
-            if reply.own:
-                return  # probes come every second, and nobody reads their traces
+        try:
+            if reply is not None:
+                await exchange.write(send, reply)
+                if isinstance(reply, Reply) and reply.own:
+                    return  # probes come every second, and nobody reads their traces
+        except Gone:
+            log.debug("the client has left the stream", request_id=exchange.request_id)
         self._tell(exchange, 499 if reply is None else reply.status)
 
     def _tell(self, exchange: Exchange, status: int) -> None:
@@ -118,7 +129,7 @@ class Door:
             span_id=traced.span_id,
         )
 
-    async def _reply(self, exchange: Exchange) -> Reply:
+    async def _reply(self, exchange: Exchange) -> Reply | Stream:
         exchange.read_headers()
         own = self._own.get(exchange.path)
         if own is not None:
@@ -131,14 +142,16 @@ class Door:
             raise
         exchange.template, exchange.manner = route.template, route.manner
         sent, limits = exchange.headers, self._limits
-        if not route.response.raw and not headers.accepts_json(sent):
-            raise refused(406, "INVALID_ARGUMENT", "NOT_ACCEPTABLE", "answers are application/json")
-        said = _said(route, sent)
+        if route.stream is None and not route.response.raw and not headers.accepts_json(sent):
+            raise not_acceptable("application/json")
+        said = said_by(route, sent)
         body, content_type = await exchange.body(route.body, largest=limits.largest_body, patience_s=limits.deadline_s)
         request = route.request.encode(values, exchange.query, body, said, content_type=content_type)
         metadata = headers.forwarded(sent, limits.forwarded)
         if USERNAME in said or PASSWORD in said:
             metadata = [(key, value) for key, value in metadata if key != "authorization"]
+        if route.stream is not None:
+            return await self._streamed(exchange, route, route.stream, request, metadata)
         try:
             data = await self._call(exchange, route, request, metadata)
         except Refusal as refusal:
@@ -164,6 +177,7 @@ class Door:
         metadata.append(("x-request-id", exchange.request_id))
         span = exchange.traced(self._tracer).calling(route.method, metadata)
         status = "CANCELLED"
+        assert route.rpc is not None  # the other methods are streams
         call = route.rpc(request, metadata=metadata, timeout=timeout)
         leaving = exchange.leaving(call)
         try:
@@ -183,6 +197,39 @@ class Door:
             leaving.stop()
             called(span, status)
 
+    async def _streamed(
+        self, exchange: Exchange, route: Route, rpc: StreamRpc, request: bytes, metadata: Metadata
+    ) -> Stream:
+        """The stream, once its first message is there, or has not come for a while.
+
+        Raises:
+            Refusal: The server refused at once.
+        """
+        limits = self._limits
+        longest = limits.longest_stream_s
+        timeout = headers.timeout_s(exchange.headers, default=longest, longest=longest)
+        wanted = form(route, exchange.headers)
+        metadata.append(("x-request-id", exchange.request_id))
+        span = exchange.traced(self._tracer).calling(route.method, metadata)
+        call = rpc(request, metadata=metadata, timeout=timeout)
+        refusal_of = partial(failure, self._statuses)
+        relay = Relay(call, route.response, refusal_of, exchange.leaving(call), limits.heartbeat_s)
+        self._relays.add(relay)
+
+        def close() -> None:
+            relay.close()
+            self._relays.discard(relay)
+            called(span, relay.status)
+
+        try:
+            chosen, first = await relay.begun(wanted)
+        except BaseException:
+            close()
+            raise
+        frames = relay.frames(chosen, first, lambda refusal: exchange.manner.write(refusal, exchange.request_id))
+        own = ((b"content-type", chosen.content_type), NOSNIFF, (b"cache-control", route.cache_control), _UNBUFFERED)
+        return Stream(route.success_status, own, frames, close)
+
     def _refused(self, exchange: Exchange, refusal: Refusal) -> Reply:
         own: list[Header] = [NO_STORE]
         if refusal.http == 401:
@@ -190,45 +237,6 @@ class Door:
             own.append((b"www-authenticate", challenge))
         body = exchange.manner.write(refusal, exchange.request_id)
         return Reply(refusal.http, (*JSON, *own, *refusal.headers), body)
-
-
-def _said(route: Route, sent: Headers) -> dict[str, str]:
-    """The headers that go into the request, by their names.
-
-    Raises:
-        Refusal: One of them cannot be kept, or is malformed.
-    """
-    said = {}
-    wanted = _condition(route, sent)
-    if wanted is not None:
-        said[IF_MATCH] = wanted
-    if route.request.takes(IDEMPOTENCY_KEY):
-        key = headers.idempotency_key(sent)
-        if key is not None:
-            said[IDEMPOTENCY_KEY] = key
-    if route.manner.basic and (credentials := headers.basic(sent)) is not None:
-        halves = zip((USERNAME, PASSWORD), credentials, strict=True)
-        said |= {source: value for source, value in halves if route.request.takes(source)}
-    return said
-
-
-def _condition(route: Route, sent: Headers) -> str | None:
-    """What `If-Match` demands of the server.
-
-    Raises:
-        Refusal: Nothing can keep the conditions.
-    """
-    if route.reads:
-        return None  # the answer itself is compared
-    if b"if-none-match" in sent:
-        raise conditions.unkeepable("If-None-Match")
-    if_match = sent.get(b"if-match")
-    if if_match is None:
-        return None
-    wanted = conditions.wanted_version(if_match)
-    if wanted is not None and not route.request.takes(IF_MATCH):
-        raise conditions.unkeepable("If-Match")
-    return wanted
 
 
 def _answered(route: Route, answer: Answer, sent: Headers) -> Reply:
@@ -246,9 +254,3 @@ def _answered(route: Route, answer: Answer, sent: Headers) -> Reply:
     if route.success_status == 204:
         return Reply(204, own)
     return Reply(route.success_status, ((b"content-type", answer.content_type), NOSNIFF, *own), answer.body)
-
-
-def _ending() -> Refusal:
-    detail, header = retry_later(1)
-    message = "the gateway is shutting down"
-    return refused(503, "UNAVAILABLE", "SHUTTING_DOWN", message, headers=[header, CLOSE], details=[detail])

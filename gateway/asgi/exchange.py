@@ -5,7 +5,8 @@ Knows the client only through ASGI, and nothing of fields or servers.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +49,21 @@ class Manner:
     write: Writer = written
     basic: bool = False
     """Whether a 401 asks for a user name and a password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What is written to the client bit by bit."""
+
+    status: int
+    headers: Sequence[Header]
+    frames: AsyncGenerator[bytes, None]
+    close: Callable[[], None]
+    """What is to be done when it has ended, however it has."""
+
+
+class BrokenOff(Exception):
+    """The rest of a stream cannot be had, and nothing but its sudden end can say so."""
 
 
 class Gone(Exception):
@@ -160,13 +176,35 @@ class Exchange:
         """Watch for the client to leave while `call` is on its way."""
         return Leaving(self._receive, call)
 
-    async def write(self, send: Send, reply: Reply) -> None:
-        """Send the reply."""
+    async def write(self, send: Send, reply: Reply | Stream) -> None:
+        """Send the reply.
+
+        Raises:
+            Gone: The client left before the end of a stream.
+        """
+        if isinstance(reply, Stream):
+            await self._write_stream(send, reply)
+            return
         written = [*reply.headers, (b"x-request-id", self.request_id.encode())]
         if reply.status not in (204, 304):
             written.append((b"content-length", b"%d" % len(reply.body)))
         await send({"type": "http.response.start", "status": reply.status, "headers": written})
         await send({"type": "http.response.body", "body": b"" if self.method == "HEAD" else reply.body})
+
+    async def _write_stream(self, send: Send, stream: Stream) -> None:
+        written = [*stream.headers, (b"x-request-id", self.request_id.encode())]
+        try:
+            await send({"type": "http.response.start", "status": stream.status, "headers": written})
+            if self.method != "HEAD":
+                async with aclosing(stream.frames) as frames:
+                    async for frame in frames:
+                        # Comes back when the client has taken most of what was sent before.
+                        await send({"type": "http.response.body", "body": frame, "more_body": True})
+        except BrokenOff:
+            return  # an answer without its end makes the server close the connection
+        finally:
+            stream.close()
+        await send({"type": "http.response.body", "body": b""})
 
 
 class Leaving:

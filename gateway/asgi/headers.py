@@ -125,21 +125,44 @@ def forwarded(headers: Headers, names: Sequence[tuple[bytes, str]]) -> list[tupl
     return metadata
 
 
+def last_event_id(headers: Headers) -> str | None:
+    """Where a client that connects again wants to go on.
+
+    Raises:
+        Refusal: It is not printable ASCII.
+    """
+    sent = headers.get(b"last-event-id")
+    if not sent:
+        return None
+    if not _PRINTABLE.fullmatch(sent):
+        raise malformed("Last-Event-ID", "expected printable ASCII")
+    return sent.decode()
+
+
 def accepts_json(headers: Headers) -> bool:
-    """Whether JSON is an answer that the client can take: the most specific range that covers it decides."""
+    """Whether JSON is an answer that the client can take."""
+    return preferred(headers, ("application/json",)) is not None
+
+
+def preferred(headers: Headers, offered: Sequence[str]) -> str | None:
+    """The media type that the client likes best, the first of those it likes as well, or None if none will do.
+
+    The most specific range that covers a type decides on it.
+    """
     sent = headers.get(b"accept")
-    if not sent or sent in (b"*/*", b"application/json"):
-        return True
-    best, accepted = -1, False
+    if not sent or sent in (b"*/*", offered[0].encode()):
+        return offered[0]
+    ranges: dict[str, float] = {}
     for part in sent.decode("latin-1").lower().split(","):
         media, *parameters = (piece.strip() for piece in part.split(";"))
-        rank = ("*/*", "application/*", "application/json").index(media) if media in _RANGES else -1
-        if rank > best:
-            best, accepted = rank, _quality(parameters) > 0
-    return accepted
-
-
-_RANGES = ("*/*", "application/*", "application/json")
+        ranges.setdefault(media, _quality(parameters))
+    best, found = 0.0, None
+    for media in offered:
+        covering = (media, f"{media.partition('/')[0]}/*", "*/*")
+        quality = next((ranges[name] for name in covering if name in ranges), 0.0)
+        if quality > best:
+            best, found = quality, media
+    return found
 
 
 def _quality(parameters: list[str]) -> float:

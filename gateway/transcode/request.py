@@ -24,12 +24,15 @@ from gateway.transcode.shapes import Shape, Shapes, Slot, checked, prune
 
 IF_MATCH: Final = "If-Match"
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+LAST_EVENT_ID: Final = "Last-Event-ID"
 USERNAME: Final = "the user name of Authorization"
 PASSWORD: Final = "the password of Authorization"  # noqa: S105 - where it comes from, not what it is
 FORM: Final = "application/x-www-form-urlencoded"
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _SENT_BY_THE_PATH: Final = "the path says otherwise"
+_RESUMED: Final = "the Last-Event-ID header says otherwise"
+"""A browser that connects again sends the same URL as at first; where it has come since is in this header, and wins."""
 _MOST_NAMES: Final = 1_000  # that are remembered; a recursive message has endlessly many
 
 
@@ -72,6 +75,7 @@ class Request:
             for source, option, path in (
                 (IF_MATCH, "if_match", rest.if_match),
                 (IDEMPOTENCY_KEY, "idempotency_key", rest.idempotency_key),
+                (LAST_EVENT_ID, "last_event_id", rest.last_event_id),
                 (USERNAME, "basic_username", rest.basic_username),
                 (PASSWORD, "basic_password", rest.basic_password),
             )
@@ -213,7 +217,7 @@ class Request:
         given: set[str] = set()
         for name, text in pairs:
             parameter = find(name)
-            if parameter is None:
+            if parameter is None or sources.get(parameter.canonical) == _RESUMED:
                 continue
             value = parameter.json(text)
             canonical = parameter.canonical

@@ -47,6 +47,8 @@ class Answer:
     content_type: bytes
     etag: str | None
     location: str | None
+    event_id: str | None = None
+    """What the message is called in a stream of events."""
 
 
 class Response:
@@ -66,6 +68,8 @@ class Response:
         self._etag = _getter(method.output, method.rest.etag) if method.rest.etag else None
         self._location = _location(method.output, method.rest.location) if method.rest.location else None
 
+        self._event_id = _getter(method.output, method.rest.stream_id) if method.rest.stream_id else None
+
     def decode(self, data: bytes) -> Answer:
         """The answer in a message's bytes.
 
@@ -80,6 +84,7 @@ class Response:
                 content_type=content_type,
                 etag=entity_tag(self._etag(message)) if self._etag is not None else None,
                 location=self._location(message) if self._location is not None else None,
+                event_id=_event_id(self._event_id(message)) if self._event_id is not None else None,
             )
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise _unreadable() from error
@@ -131,6 +136,11 @@ def entity_tag(value: str) -> str | None:
     if _ENTITY_TAG.fullmatch(value):
         return value
     return f'"{value}"' if _TAG_CHARACTERS.fullmatch(value) else None
+
+
+def _event_id(value: str) -> str | None:
+    """A field's value as the id of an event, or None if it cannot be one."""
+    return value if value and not any(character in value for character in "\r\n\0") else None
 
 
 def _unreadable() -> Refusal:

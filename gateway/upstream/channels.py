@@ -14,6 +14,7 @@ import grpc.aio
 from gateway.descriptors import ContractUnusable, Method
 
 Rpc = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
+StreamRpc = grpc.aio.UnaryStreamMultiCallable[bytes, bytes]
 
 _SLACK = 64 * 1024  # protobuf may need more room than JSON did: packed into one message are path and query as well
 _LARGEST_METADATA = 16 * 1024
@@ -62,16 +63,28 @@ class Channels:
         return {name: self._channels[address] for name, address in self._addresses.items()}
 
     def rpc(self, method: Method) -> Rpc:
-        """What calls a method.
+        """What calls a method that answers once.
 
         Raises:
             ContractUnusable: Nobody answers for its service.
         """
+        rpc: Rpc = self._channel(method).unary_unary(f"/{method.full_name}")
+        return rpc
+
+    def stream(self, method: Method) -> StreamRpc:
+        """What calls a method that answers in a stream.
+
+        Raises:
+            ContractUnusable: Nobody answers for its service.
+        """
+        rpc: StreamRpc = self._channel(method).unary_stream(f"/{method.full_name}")
+        return rpc
+
+    def _channel(self, method: Method) -> grpc.aio.Channel:
         name = _longest_match(method.service, self._addresses)
         if name is None:
             raise ContractUnusable(f"no upstream answers for {method.service}")
-        rpc: Rpc = self._channels[self._addresses[name]].unary_unary(f"/{method.full_name}")
-        return rpc
+        return self._channels[self._addresses[name]]
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """A real gRPC server of nobody's, and the real gateway in front of it, over real sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +31,7 @@ class Library:
     sleeping: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     waking: asyncio.Event = field(default_factory=asyncio.Event)
+    sent: int = 0
     health: Any = None
 
     async def create_book(self, request: Any, context: Context) -> Any:
@@ -62,6 +63,30 @@ class Library:
     async def edit(self, request: Any, context: Context) -> Any:
         del context
         return request
+
+    async def watch(self, request: Any, context: Context) -> AsyncIterator[Any]:
+        async for number in self._numbers(request, context):
+            book = {"title": f"line\nbreak {number}", "etag": "x" * request.padding}
+            yield toy.google_type("WatchResponse")(number=number, book=book)
+
+    async def download(self, request: Any, context: Context) -> AsyncIterator[Any]:
+        async for number in self._numbers(request, context):
+            data = f"{number}\n".encode() + b"x" * request.padding
+            yield toy.google_type("google.api.HttpBody")(content_type="text/csv" if number == 1 else "", data=data)
+
+    async def _numbers(self, request: Any, context: Context) -> AsyncIterator[int]:
+        for number in range(request.after + 1, request.after + request.count + 1):
+            self.sent = number
+            yield number
+        if request.hang:
+            self.sleeping.set()
+            try:
+                await self.waking.wait()
+            except asyncio.CancelledError:
+                self.cancelled.set()
+                raise
+        if request.code:
+            await context.abort(grpc.StatusCode[request.code], "no more")
 
     async def put_picture(self, request: Any, context: Context) -> Any:
         del context
@@ -127,16 +152,28 @@ class Library:
 
     def _handler(self, name: str, kind: Any) -> Any:
         snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
-        behaviour: Callable[[Any, Context], Awaitable[Any]] = getattr(self, snake)
+        behaviour: Any = getattr(self, snake)
 
         async def handle(request: Any, context: Context) -> Any:
             self.calls.append((name, request, dict(context.invocation_metadata() or ())))
             return await behaviour(request, context)
 
+        async def handle_stream(request: Any, context: Context) -> AsyncIterator[Any]:
+            self.calls.append((name, request, dict(context.invocation_metadata() or ())))
+            async for message in behaviour(request, context):
+                yield message
+            if request.garbage:
+                yield None
+
+        def serialized(message: Any) -> bytes:
+            return b"\xff" if message is None else bytes(message.SerializeToString())
+
+        if toy.method(name).kind == "server_streaming":
+            return grpc.unary_stream_rpc_method_handler(
+                handle_stream, request_deserializer=kind.FromString, response_serializer=serialized
+            )
         return grpc.unary_unary_rpc_method_handler(
-            handle,
-            request_deserializer=kind.FromString,
-            response_serializer=lambda message: message.SerializeToString(),
+            handle, request_deserializer=kind.FromString, response_serializer=serialized
         )
 
 
@@ -209,6 +246,7 @@ def gateway(shared: Running) -> Running:
     library.calls.clear()
     for event in (library.sleeping, library.cancelled, library.waking):
         event.clear()
+    library.sent = 0
     shared.recording.clear()
     return shared
 

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.app import routes_of
 from gateway.descriptors import Contract, ContractUnusable, load, parsed
-from gateway.upstream.channels import Channels, Rpc, Upstream, service_config
+from gateway.upstream.channels import Channels, Rpc, StreamRpc, Upstream, service_config
 from tests.unit.gateway import toy
 
 MESSAGES = """
@@ -27,6 +27,10 @@ class Anybody(Channels):
     def rpc(self, method: Any) -> Rpc:
         del method
         return cast("Rpc", None)
+
+    def stream(self, method: Any) -> StreamRpc:
+        del method
+        return cast("StreamRpc", None)
 
 
 def service(*rules: str, output: str = "M") -> Contract:
@@ -110,9 +114,27 @@ def test_refuses(rules: list[str], complaint: str) -> None:
     assert R0 in str(refused.value)
 
 
-def test_refuses_a_stream() -> None:
-    with pytest.raises(ContractUnusable, match=r"toy\.v1\.S/R0 \(GET /a\): only unary methods have routes so far"):
-        routes_of(service(http('get: "/a"'), output="stream M"), Anybody())
+@pytest.mark.parametrize(
+    ("signature", "rest", "complaint"),
+    [
+        ("(stream M) returns (M)", "", "streams of requests have no routes so far"),
+        ("(stream M) returns (stream M)", "", "streams of requests have no routes so far"),
+        ("(M) returns (stream M)", "etag: 'name'", "a stream has no entity tag"),
+        ("(M) returns (stream M)", "location: '/a/{name}'", "a stream has no entity tag and no location"),
+        ("(M) returns (stream M)", "success_status: 204", "its status is never 204"),
+        ("(M) returns (stream M)", "stream_id: 'x'", "toy.v1.M has no field 'x'"),
+        ("(M) returns (stream M)", "last_event_id: 'names'", "the field 'names' is repeated"),
+        ("(M) returns (M)", "stream_id: 'name'", "only the messages of a stream have ids"),
+        ("(M) returns (M)", "last_event_id: 'name'", "only the messages of a stream have ids"),
+    ],
+)
+def test_refuses_a_stream_that_cannot_be(signature: str, rest: str, complaint: str) -> None:
+    rule = http('get: "/a"', rest)
+    contract = toy.little(f"{MESSAGES} service S {{ rpc R0{signature} {{ {rule} }} }}")
+    with pytest.raises(ContractUnusable) as refused:
+        routes_of(contract, Anybody())
+    assert str(refused.value).startswith(f"{R0} (GET /a): ")
+    assert complaint in str(refused.value)
 
 
 def test_serves_a_contract_without_options_of_ours() -> None:
@@ -202,5 +224,5 @@ async def test_the_longest_name_answers_for_a_service(names: list[str], service:
 
 def test_only_what_changes_nothing_is_ever_retried() -> None:
     config: Any = service_config(toy.library().methods)
-    assert [name["method"] for name in config["methodConfig"][0]["name"]] == ["GetBook", "ListBooks"]
+    assert [name["method"] for name in config["methodConfig"][0]["name"]] == ["GetBook", "ListBooks", "Watch"]
     assert config["methodConfig"][0]["retryPolicy"]["retryableStatusCodes"] == ["UNAVAILABLE"]

@@ -161,3 +161,21 @@ def test_refuses_if_match(sent: bytes, http: int, complaint: str) -> None:
 )
 def test_if_none_match_compares_weakly(sent: bytes, etag: str, unchanged: bool) -> None:  # noqa: FBT001 - a column
     assert conditions.unchanged(sent, etag) is unchanged
+
+
+@pytest.mark.parametrize(
+    ("accept", "chosen"),
+    [
+        ("", "a/x"),
+        ("*/*", "a/x"),
+        ("a/y", None),
+        ("b/y", "b/y"),
+        ("b/y, */*", "a/x"),
+        ("a/x;q=0.5, b/y", "b/y"),
+        ("b/*;q=0.9, */*;q=0.1", "b/y"),
+        ("a/x;q=0, */*", "b/y"),
+        ("text/html", None),
+    ],
+)
+def test_the_client_chooses_among_what_is_offered(accept: str, chosen: str | None) -> None:
+    assert headers.preferred({b"accept": accept.encode()}, ("a/x", "b/y")) == chosen

@@ -62,6 +62,8 @@ class RestMethod(_message.Message):
     BASIC_PASSWORD_FIELD_NUMBER: _builtins.int
     ERROR_STYLE_FIELD_NUMBER: _builtins.int
     IGNORE_UNKNOWN_FIELD_NUMBER: _builtins.int
+    STREAM_ID_FIELD_NUMBER: _builtins.int
+    LAST_EVENT_ID_FIELD_NUMBER: _builtins.int
     success_status: _builtins.int
     """The status of a successful answer: 0 stands for 200. With 204 the response message is not written."""
     location: _builtins.str
@@ -100,6 +102,14 @@ class RestMethod(_message.Message):
     """Whether query parameters, form parameters and JSON members that the request does not have are ignored, as some
     standards demand. They are refused otherwise.
     """
+    stream_id: _builtins.str
+    """Server streams: the path of the response field that becomes the `id` of a server-sent event, such as
+    "event.sequence".
+    """
+    last_event_id: _builtins.str
+    """Server streams: the request field that the `Last-Event-ID` header fills, so that a client that connects again goes on
+    where it was. It wins over the query, because browsers repeat the whole URL.
+    """
     def __init__(
         self,
         *,
@@ -115,10 +125,12 @@ class RestMethod(_message.Message):
         basic_password: _builtins.str = ...,
         error_style: Global___RestMethod.ErrorStyle.ValueType = ...,
         ignore_unknown: _builtins.bool = ...,
+        stream_id: _builtins.str = ...,
+        last_event_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["basic_password", b"basic_password", "basic_username", b"basic_username", "cache_control", b"cache_control", "error_style", b"error_style", "etag", b"etag", "form_body", b"form_body", "idempotency_key", b"idempotency_key", "if_match", b"if_match", "ignore_unknown", b"ignore_unknown", "location", b"location", "proto_field_names", b"proto_field_names", "success_status", b"success_status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["basic_password", b"basic_password", "basic_username", b"basic_username", "cache_control", b"cache_control", "error_style", b"error_style", "etag", b"etag", "form_body", b"form_body", "idempotency_key", b"idempotency_key", "if_match", b"if_match", "ignore_unknown", b"ignore_unknown", "last_event_id", b"last_event_id", "location", b"location", "proto_field_names", b"proto_field_names", "stream_id", b"stream_id", "success_status", b"success_status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
