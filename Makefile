@@ -26,12 +26,13 @@ dev: $(DEV) ## The same, restarted when a source file is saved
 .PHONY: test
 test: $(DEV) ## All tests that need nothing but pip, and the coverage gate
 	@coverage erase
-	coverage run -m pytest -q -m "not engines and not soak"
+	coverage run -m pytest -q -n 2 --dist loadfile -m "not engines and not soak"
 	@coverage combine --quiet
 	coverage report
 
 .PHONY: test-engines
-test-engines: $(DEV) ## Tests that need an engine beyond pip
+test-engines: $(DEV) ## Tests that need an engine beyond pip, and the contract on PostgreSQL 16
+	pytest -q -n 2 --dist loadfile --postgres 16 -m "not engines and not soak" tests/contract
 	@pytest -q -m engines; code=$$?; \
 	if [ $$code -eq 5 ]; then echo "test-engines: no test needs an engine yet"; else exit $$code; fi
 

@@ -37,7 +37,7 @@ def test_a_small_run_has_an_answer_for_every_case() -> None:
         assert float(per_s) > 0
         assert errors == "0"
         assert float(work) > 0
-        assert (float(gateway) > 0) == (door == "rest")
+        assert float(gateway) > 0 or door == "grpc"
 
 
 @pytest.mark.parametrize(
