@@ -3,8 +3,6 @@
 A setting `NAME` may also come as `NAME_FILE`, the path of a file that holds it: how orchestrators hand over secrets.
 """
 
-import base64
-import binascii
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +12,8 @@ from pydantic import BeforeValidator, SecretBytes, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from chassis import base64url
+
 
 class ConfigError(Exception):
     """These settings cannot be used; the message names every one of them."""
@@ -22,11 +22,8 @@ class ConfigError(Exception):
 def _decoded(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    try:
-        key = base64.b64decode(value + "=" * (-len(value) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) < 32:
+    key = base64url.decoded(value)
+    if key is None or len(key) < 32:
         raise ValueError("must be at least 32 random bytes in base64url")
     return key
 

@@ -4,13 +4,12 @@ A token is `base64url(MAC ‖ cursor)`. The MAC covers the question as well: the
 argument but the page size. A token proves nothing about access, which is asked for again with every page.
 """
 
-import base64
-import binascii
 import hashlib
 import hmac
 import json
 from collections.abc import Sequence
 
+from chassis import base64url
 from chassis.errors import FieldViolation, InvalidArgument
 
 _MAC_BYTES = 16
@@ -44,7 +43,7 @@ class PageTokens:
     def issue(self, question: Sequence[str], cursor: Sequence[str | int]) -> str:
         """A token that continues `question` after `cursor`."""
         content = json.dumps(list(cursor), separators=(",", ":")).encode()
-        return base64.urlsafe_b64encode(self._mac(question, content) + content).rstrip(b"=").decode()
+        return base64url.encoded(self._mac(question, content) + content)
 
     def read(self, question: Sequence[str], token: str) -> list[str | int]:
         """The cursor inside of a token.
@@ -52,10 +51,9 @@ class PageTokens:
         Raises:
             BadPageToken: We did not make it, or not for this question.
         """
-        try:
-            raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-        except (binascii.Error, ValueError):
-            raise BadPageToken from None
+        raw = base64url.decoded(token)
+        if raw is None:
+            raise BadPageToken
         mac, content = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
         if not hmac.compare_digest(mac, self._mac(question, content)):
             raise BadPageToken

@@ -5,12 +5,10 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    DateTime,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     Uuid,
@@ -19,33 +17,24 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-# Names are part of the schema's meaning: a violated constraint becomes an outcome by its name.
-metadata = MetaData(
-    naming_convention={
-        "pk": "%(table_name)s_pkey",
-        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "ck": "%(table_name)s_%(constraint_name)s_check",
-        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
-    }
-)
+from chassis.tables import INSTANT, new_metadata
 
-instant = DateTime(timezone=True)
+metadata = new_metadata()
 
 users = Table(
     "users",
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("email", Text, nullable=False),
-    Column("email_verify_time", instant),
+    Column("email_verify_time", INSTANT),
     Column("username", Text),
     Column("full_name", Text, nullable=False),
     Column("role", Text, nullable=False),
     Column("disabled", Boolean, nullable=False, server_default=text("false")),
     Column("password_hash", Text, nullable=False),
-    Column("create_time", instant, nullable=False),
-    Column("update_time", instant, nullable=False),
-    Column("delete_time", instant),
+    Column("create_time", INSTANT, nullable=False),
+    Column("update_time", INSTANT, nullable=False),
+    Column("delete_time", INSTANT),
     Column("version", Integer, nullable=False, server_default=text("1")),
     CheckConstraint("role IN ('USER', 'MANAGER', 'ADMIN')", name="role"),
 )
@@ -60,15 +49,15 @@ sessions = Table(
     # Half of what it takes to make the session's refresh tokens; the other half is the service's secret key.
     Column("refresh_secret", LargeBinary, nullable=False),
     Column("generation", BigInteger, nullable=False, server_default=text("1")),
-    Column("rotate_time", instant, nullable=False),
+    Column("rotate_time", INSTANT, nullable=False),
     # The name of the attempt that made the generation of today, when it had one: it gets the same answer again.
     Column("rotate_idempotency_key", Text),
     # Until when the session has borrowed from the refreshes of the future; in the past, it has not.
-    Column("pace_time", instant),
-    Column("create_time", instant, nullable=False),
-    Column("idle_expire_time", instant, nullable=False),
-    Column("expire_time", instant, nullable=False),
-    Column("revoke_time", instant),
+    Column("pace_time", INSTANT),
+    Column("create_time", INSTANT, nullable=False),
+    Column("idle_expire_time", INSTANT, nullable=False),
+    Column("expire_time", INSTANT, nullable=False),
+    Column("revoke_time", INSTANT),
     Column("revoke_reason", Text),
 )
 Index("sessions_user_id_idx", sessions.c.user_id, postgresql_where=sessions.c.revoke_time.is_(None))
@@ -83,8 +72,8 @@ service_accounts = Table(
     Column("scopes", ARRAY(Text), nullable=False),
     Column("audiences", ARRAY(Text), nullable=False),
     Column("disabled", Boolean, nullable=False, server_default=text("false")),
-    Column("create_time", instant, nullable=False),
-    Column("update_time", instant, nullable=False),
+    Column("create_time", INSTANT, nullable=False),
+    Column("update_time", INSTANT, nullable=False),
     Column("version", Integer, nullable=False, server_default=text("1")),
 )
 
@@ -95,9 +84,9 @@ service_account_secrets = Table(
     Column("service_account_id", Uuid, ForeignKey("service_accounts.id", ondelete="CASCADE"), nullable=False),
     # SHA-256: of 256 random bits, so that there is nothing to guess.
     Column("digest", LargeBinary, nullable=False),
-    Column("create_time", instant, nullable=False),
-    Column("expire_time", instant),
-    Column("revoke_time", instant),
+    Column("create_time", INSTANT, nullable=False),
+    Column("expire_time", INSTANT),
+    Column("revoke_time", INSTANT),
 )
 Index(
     "service_account_secrets_live_key",
@@ -115,8 +104,8 @@ signing_keys = Table(
     Column("public_jwk", JSONB, nullable=False),
     Column("sealed_private_key", LargeBinary, nullable=False),
     Column("state", Text, nullable=False),
-    Column("create_time", instant, nullable=False),
-    Column("activate_time", instant),
+    Column("create_time", INSTANT, nullable=False),
+    Column("activate_time", INSTANT),
     CheckConstraint("algorithm IN ('ES256', 'RS256')", name="algorithm"),
     CheckConstraint("state IN ('PENDING', 'ACTIVE', 'RETIRING', 'RETIRED', 'REVOKED')", name="state"),
 )

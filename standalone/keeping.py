@@ -1,6 +1,5 @@
 """What is kept in a folder of ours between runs: secrets that only their owner reads, and a lock."""
 
-import base64
 import fcntl
 import os
 import secrets
@@ -64,7 +63,7 @@ def kept_secret(path: Path, prefix: str = "") -> str:
     if not path.exists():
         fresh = path.with_name(f"{path.name}.new")
         fresh.unlink(missing_ok=True)
-        write_secret(fresh, prefix + base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("="))
+        write_secret(fresh, prefix + secrets.token_urlsafe(32))
         fresh.rename(path)
     return path.read_text()
 

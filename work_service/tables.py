@@ -4,13 +4,11 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    DateTime,
     ForeignKey,
     Identity,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -20,18 +18,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-# Names are part of the schema's meaning: a violated constraint becomes an outcome by its name.
-metadata = MetaData(
-    naming_convention={
-        "pk": "%(table_name)s_pkey",
-        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "ck": "%(table_name)s_%(constraint_name)s_check",
-        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
-    }
-)
+from chassis.tables import INSTANT, new_metadata
 
-instant = DateTime(timezone=True)
+metadata = new_metadata()
 
 
 projects = Table(
@@ -42,9 +31,9 @@ projects = Table(
     Column("title", Text, nullable=False),
     Column("description", Text, nullable=False),
     Column("owner_id", Uuid, nullable=False),
-    Column("create_time", instant, nullable=False),
-    Column("update_time", instant, nullable=False),
-    Column("delete_time", instant),
+    Column("create_time", INSTANT, nullable=False),
+    Column("update_time", INSTANT, nullable=False),
+    Column("delete_time", INSTANT),
     Column("version", Integer, nullable=False, server_default=text("1")),
 )
 Index("projects_slug_key", projects.c.slug, unique=True, postgresql_where=projects.c.delete_time.is_(None))
@@ -55,8 +44,8 @@ members = Table(
     Column("project_id", Uuid, ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
     Column("user_id", Uuid, nullable=False),
     Column("role", Text, nullable=False),
-    Column("create_time", instant, nullable=False),
-    Column("update_time", instant, nullable=False),
+    Column("create_time", INSTANT, nullable=False),
+    Column("update_time", INSTANT, nullable=False),
     Column("version", Integer, nullable=False, server_default=text("1")),
     PrimaryKeyConstraint("project_id", "user_id"),
     CheckConstraint("role IN ('VIEWER', 'DEVELOPER', 'MAINTAINER', 'OWNER')", name="role"),
@@ -84,11 +73,11 @@ tasks = Table(
     Column("priority", Text, nullable=False),
     Column("creator_id", Uuid, nullable=False),
     Column("assignee_id", Uuid),
-    Column("due_time", instant),
-    Column("complete_time", instant),
-    Column("create_time", instant, nullable=False),
-    Column("update_time", instant, nullable=False),
-    Column("delete_time", instant),
+    Column("due_time", INSTANT),
+    Column("complete_time", INSTANT),
+    Column("create_time", INSTANT, nullable=False),
+    Column("update_time", INSTANT, nullable=False),
+    Column("delete_time", INSTANT),
     Column("version", Integer, nullable=False, server_default=text("1")),
     UniqueConstraint("project_id", "number"),
     CheckConstraint("status IN ('TODO', 'IN_PROGRESS', 'IN_REVIEW', 'DONE', 'CANCELLED')", name="status"),
@@ -106,7 +95,7 @@ attempts = Table(
     Column("key", Text, nullable=False),
     Column("digest", LargeBinary, nullable=False),
     Column("answer", JSONB),
-    Column("create_time", instant, nullable=False),
+    Column("create_time", INSTANT, nullable=False),
     PrimaryKeyConstraint("caller_id", "method", "key"),
 )
 Index("attempts_create_time_idx", attempts.c.create_time)
@@ -122,7 +111,7 @@ activities = Table(
     Column("verb", Text, nullable=False),
     Column("changes", JSONB, nullable=False),
     Column("request_id", Text, nullable=False),
-    Column("create_time", instant, nullable=False),
+    Column("create_time", INSTANT, nullable=False),
 )
 Index("activities_project_id_idx", activities.c.project_id, activities.c.id)
 Index("activities_task_id_idx", activities.c.task_id, activities.c.id)
@@ -136,6 +125,6 @@ outbox = Table(
     Column("transaction", BigInteger, nullable=False, server_default=text("pg_current_xact_id()::text::bigint")),
     Column("activity_id", Uuid, ForeignKey("activities.id", ondelete="CASCADE"), nullable=False),
     Column("project_id", Uuid, nullable=False),
-    Column("create_time", instant, nullable=False),
+    Column("create_time", INSTANT, nullable=False),
 )
 Index("outbox_transaction_idx", outbox.c.transaction, outbox.c.id)

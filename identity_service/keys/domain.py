@@ -1,6 +1,5 @@
 """Keys that sign access tokens."""
 
-import base64
 import hashlib
 import json
 import os
@@ -17,6 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_der_private_key,
 )
+
+from chassis import base64url
 
 _NONCE_BYTES = 12
 _COORDINATE_BYTES = 32  # of a point on P-256
@@ -63,12 +64,8 @@ class SigningKey:
 def thumbprint(jwk: Mapping[str, str]) -> str:
     """The SHA-256 thumbprint of a JWK that holds its required members only (RFC 7638)."""
     canonical = json.dumps(dict(sorted(jwk.items())), separators=(",", ":"))
-    return _base64url(hashlib.sha256(canonical.encode()).digest())
+    return base64url.encoded(hashlib.sha256(canonical.encode()).digest())
 
 
 def _coordinate(number: int) -> str:
-    return _base64url(number.to_bytes(_COORDINATE_BYTES))
-
-
-def _base64url(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return base64url.encoded(number.to_bytes(_COORDINATE_BYTES))

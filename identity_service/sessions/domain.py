@@ -4,8 +4,6 @@ A refresh token holds the session's id, a generation and a MAC. Nothing is store
 the session's own secret, which is in the database, and the service's secret key, which is not.
 """
 
-import base64
-import binascii
 import hashlib
 import hmac
 import secrets
@@ -17,6 +15,7 @@ from enum import Enum, StrEnum, auto
 from typing import NewType
 from uuid import UUID
 
+from chassis import base64url
 from chassis.errors import ResourceExhausted, Unauthenticated
 from chassis.ids import new_id
 from chassis.secret import derived_key
@@ -133,7 +132,7 @@ class Session:
         """The session's refresh token of today: the same one whenever it is asked for."""
         content = _CONTENT.pack(_VERSION, self.id.bytes, self.generation)
         sealed = content + mac(content, self.refresh_secret, secret)
-        return _PREFIX + _base64url(sealed + zlib.crc32(sealed).to_bytes(_CHECKSUM_BYTES))
+        return _PREFIX + base64url.encoded(sealed + zlib.crc32(sealed).to_bytes(_CHECKSUM_BYTES))
 
     def verdict(
         self, generation: int, idempotency_key: str, *, user_may_sign_in: bool, now: datetime, terms: Terms
@@ -206,10 +205,8 @@ class PresentedToken:
         """The token's parts, or None for anything that never was one of ours."""
         if not token.startswith(_PREFIX):
             return None
-        text = token.removeprefix(_PREFIX)
-        try:
-            raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        except (binascii.Error, ValueError):
+        raw = base64url.decoded(token.removeprefix(_PREFIX))
+        if raw is None:
             return None
         sealed, checksum = raw[:-_CHECKSUM_BYTES], raw[-_CHECKSUM_BYTES:]
         if len(sealed) != _CONTENT.size + _MAC_BYTES or zlib.crc32(sealed).to_bytes(_CHECKSUM_BYTES) != checksum:
@@ -224,7 +221,3 @@ class PresentedToken:
         """Whether we made it for this session. For none, the same work is done."""
         refresh_secret = held.session.refresh_secret if held is not None else _NOBODYS
         return hmac.compare_digest(self.mac, mac(self.content, refresh_secret, secret)) and held is not None
-
-
-def _base64url(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -1,0 +1,18 @@
+"""What all tables have in common."""
+
+from sqlalchemy import DateTime, MetaData
+
+INSTANT = DateTime(timezone=True)
+
+
+def new_metadata() -> MetaData:
+    """Tables whose constraints are named by one rule: a violated one becomes an outcome by its name."""
+    return MetaData(
+        naming_convention={
+            "pk": "%(table_name)s_pkey",
+            "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+            "uq": "%(table_name)s_%(column_0_N_name)s_key",
+            "ck": "%(table_name)s_%(constraint_name)s_check",
+            "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        }
+    )
