@@ -129,6 +129,8 @@ class Library:
             except asyncio.CancelledError:
                 self.cancelled.set()
                 raise
+        await context.send_initial_metadata((("x-cost", "7"), ("x-secret", "s"), ("x-data-bin", b"1")))
+        context.set_trailing_metadata((("x-rest", "3"),))
         if request.crash:
             raise RuntimeError("a secret of the server")
         if request.code:
