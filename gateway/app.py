@@ -27,8 +27,8 @@ from gateway.templates import Template, TemplateError
 from gateway.transcode.request import PASSWORD, USERNAME, Leniency, Request
 from gateway.transcode.response import Response, Spelling
 from gateway.transcode.shapes import Shapes
-from gateway.upstream import channels
-from gateway.upstream.channels import Channels
+from gateway.upstream import channels, reflection
+from gateway.upstream.channels import Channels, Upstream
 from gateway.upstream.health import Checks
 
 log = structlog.get_logger()
@@ -52,9 +52,9 @@ async def running(config: GatewayConfig, *, telemetry: Telemetry | None = None) 
     """
     async with AsyncExitStack() as stack:
         try:
-            contract = descriptors.load(config.descriptors)
+            contract, upstreams = await _contract(config)
             open_channels = await stack.enter_async_context(
-                channels.opened(config.upstreams, contract.methods, largest_message=config.largest_body)
+                channels.opened(upstreams, contract.methods, largest_message=config.largest_body)
             )
             checks = Checks(open_channels.by_name)
             about = About(checks, config.health_components, metadata.version("tandem"))
@@ -91,6 +91,19 @@ async def running(config: GatewayConfig, *, telemetry: Telemetry | None = None) 
             about.draining = True
             await asyncio.sleep(config.drain_delay_s)
             door.end_streams()
+
+
+async def _contract(config: GatewayConfig) -> tuple[Contract, tuple[Upstream, ...]]:
+    """What is served, and by whom: from a file, or as the servers themselves say."""
+    if config.reflect:
+        if config.descriptors is not None:
+            raise ConfigError("GATEWAY_DESCRIPTORS and GATEWAY_REFLECT: the contract has one source")
+        servers = {address: await reflection.learned(address) for address in config.reflect}
+        own = tuple(Upstream(name, address) for address, server in servers.items() for name in server.services)
+        return descriptors.parsed(reflection.together(servers.values())), (*own, *config.upstreams)
+    if config.descriptors is None or not config.upstreams:
+        raise ConfigError("missing GATEWAY_DESCRIPTORS, GATEWAY_UPSTREAMS; or GATEWAY_REFLECT instead of both")
+    return descriptors.load(config.descriptors), config.upstreams
 
 
 def routes_of(

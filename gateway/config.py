@@ -60,10 +60,12 @@ class GatewayConfig(Settings):
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_")
 
-    descriptors: Path
+    descriptors: Path | None = None
     """A FileDescriptorSet: `protoc --include_imports --descriptor_set_out`, or `buf build -o`."""
-    upstreams: Annotated[tuple[Upstream, ...], NoDecode, BeforeValidator(_upstreams)] = Field(min_length=1)
+    upstreams: Annotated[tuple[Upstream, ...], NoDecode, BeforeValidator(_upstreams)] = ()
     """NAME=HOST:PORT, separated by commas: a service or a package, and who answers for it. The longest name wins."""
+    reflect: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = ()
+    """HOST:PORT, separated by commas: servers that say themselves what they serve, instead of the two above."""
     listen: str = "127.0.0.1:8080"
     """host:port; port 0 takes any that is free."""
     deadline_s: float = Field(default=15, gt=0)

@@ -53,10 +53,10 @@ async def test_a_body_may_come_in_gzip(client: httpx.AsyncClient) -> None:
         ("br", b"x", 415, "UNSUPPORTED_MEDIA_TYPE"),
         ("gzip, gzip", b"x", 415, "UNSUPPORTED_MEDIA_TYPE"),
         ("gzip", b"{}", 400, "MALFORMED_ENCODING"),
-        ("gzip", gzip.compress(b"{}")[:-1], 400, "MALFORMED_ENCODING"),
-        ("gzip", gzip.compress(b"{}") + b"x", 400, "MALFORMED_ENCODING"),
+        ("gzip", gzip.compress(b"{}", mtime=0)[:-1], 400, "MALFORMED_ENCODING"),
+        ("gzip", gzip.compress(b"{}", mtime=0) + b"x", 400, "MALFORMED_ENCODING"),
         ("gzip", zlib.compress(b"{}"), 400, "MALFORMED_ENCODING"),
-        ("gzip", gzip.compress(b" " * 5_000_000), 413, "BODY_TOO_LARGE"),
+        pytest.param("gzip", gzip.compress(b" " * 5_000_000, mtime=0), 413, "BODY_TOO_LARGE", id="a bomb"),
     ],
 )
 async def test_a_body_that_cannot_be_unpacked(
