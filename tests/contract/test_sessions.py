@@ -21,7 +21,7 @@ from identity_service.tables import sessions, users
 from tests.contract.test_tokens import parts
 from tests.support.databases import Databases
 from tests.support.doors import Door, GrpcDoor, Json, Refused, RestDoor, refused
-from tests.support.people import PASSWORD, Person
+from tests.support.people import PASSWORD, Person, signed_up
 from tests.support.sql import change, rows
 from tests.support.stack import Stack, running_stack
 
