@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Annotated, Any
 
+import structlog
 from opentelemetry.trace import SpanKind
 from pydantic import AfterValidator, Field, SecretStr
 from sqlalchemy import Executable, Insert, Row, Select, Table, Update, event, make_url, text
@@ -23,18 +24,27 @@ from chassis.config import Settings
 from chassis.errors import Aborted, DomainError, Unavailable
 from chassis.telemetry import Telemetry, failed
 
+log = structlog.get_logger()
+
 _CONNECT_TIMEOUT_S = 5
 _POOL_TIMEOUT_S = 5  # a request that waits longer for a connection is better told so
 _RECYCLE_S = 1800  # so that connections follow a fail-over or a new address of the server
 
 _LOCK_NOT_AVAILABLE = "55P03"
+_QUERY_CANCELED = "57014"  # by statement_timeout: whoever cancels otherwise does not read the answer
 _TRY_AGAIN = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 
 
 class DatabaseUnavailable(Unavailable):
-    """The database cannot be reached."""
+    """The database cannot answer."""
 
     reason = "DATABASE_UNAVAILABLE"
+
+
+class DatabaseTooSlow(Unavailable):
+    """The database took too long."""
+
+    reason = "DATABASE_TOO_SLOW"
 
 
 class ConcurrentModification(Aborted):
@@ -95,37 +105,26 @@ class Transaction:
 class Database:
     """One database and its pool of connections."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        """Use `open_database`."""
+    def __init__(self, engine: AsyncEngine, probes: AsyncEngine) -> None:
+        """Use `opened`."""
         self._engine = engine
+        self._probes = probes
         self._transactional = engine.execution_options(isolation_level="READ COMMITTED")
 
     @classmethod
     @asynccontextmanager
     async def opened(cls, settings: DatabaseSettings, telemetry: Telemetry) -> AsyncIterator["Database"]:
         """The database, closed when the block is left. Connects when it is first used."""
-        engine = create_async_engine(
-            settings.database_url.get_secret_value(),
-            execution_options={"preserve_rowcount": True},  # else INSERTs have none
-            isolation_level="AUTOCOMMIT",  # what reads run in; transactions change it on their way in and out
-            skip_autocommit_rollback=True,  # after a read there is nothing to roll back
-            hide_parameters=True,  # they hold what people wrote; errors end up in logs
-            pool_size=settings.database_pool_size,
-            max_overflow=0,
-            pool_timeout=_POOL_TIMEOUT_S,
-            pool_recycle=_RECYCLE_S,
-            pool_use_lifo=True,
-            connect_args={
-                "connect_timeout": _CONNECT_TIMEOUT_S,
-                "prepare_threshold": 5 if settings.database_prepared_statements else None,
-            },
-        )
+        engine = _engine(settings, settings.database_pool_size)
+        # Probes have a connection of their own: that all the others are busy says nothing about the database.
+        probes = _engine(settings, 1)
         if telemetry.recorded:
             _trace(engine, telemetry)
         try:
-            yield cls(engine)
+            yield cls(engine, probes)
         finally:
             await engine.dispose()
+            await probes.dispose()
 
     async def find_one(self, statement: Executable, /, **parameters: Any) -> Row[Any] | None:
         """The first row, or None. One round trip, in autocommit."""
@@ -156,14 +155,33 @@ class Database:
     async def is_reachable(self, *, within: timedelta = timedelta(seconds=2)) -> bool:
         """Whether the database answers."""
         try:
-            async with asyncio.timeout(within.total_seconds()):
-                await self.fetch_all(_PING)
-        except (DomainError, TimeoutError):
+            async with asyncio.timeout(within.total_seconds()), self._probes.connect() as connection:
+                await connection.execute(_PING)
+        except (sqlalchemy_errors.SQLAlchemyError, TimeoutError):
             return False
         return True
 
 
 _PING = text("SELECT 1")
+
+
+def _engine(settings: DatabaseSettings, pool_size: int) -> AsyncEngine:
+    return create_async_engine(
+        settings.database_url.get_secret_value(),
+        execution_options={"preserve_rowcount": True},  # else INSERTs have none
+        isolation_level="AUTOCOMMIT",  # what reads run in; transactions change it on their way in and out
+        skip_autocommit_rollback=True,  # after a read there is nothing to roll back
+        hide_parameters=True,  # they hold what people wrote; errors end up in logs
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=_POOL_TIMEOUT_S,
+        pool_recycle=_RECYCLE_S,
+        pool_use_lifo=True,
+        connect_args={
+            "connect_timeout": _CONNECT_TIMEOUT_S,
+            "prepare_threshold": 5 if settings.database_prepared_statements else None,
+        },
+    )
 
 
 @contextmanager
@@ -180,7 +198,11 @@ def outcomes() -> Iterator[None]:
         if state in _TRY_AGAIN:
             raise ConcurrentModification(retry_after=timedelta(milliseconds=100)) from error
         if isinstance(error, sqlalchemy_errors.OperationalError) or error.connection_invalidated:
-            raise DatabaseUnavailable(retry_after=timedelta(seconds=1)) from error
+            # What the server says of it, without the DETAIL: that may quote rows.
+            said = getattr(getattr(error.orig, "diag", None), "message_primary", None) or type(error.orig).__name__
+            log.warning("the database cannot answer", sqlstate=state, message=said)
+            outcome = DatabaseTooSlow if state == _QUERY_CANCELED else DatabaseUnavailable
+            raise outcome(retry_after=timedelta(seconds=1)) from error
         raise
 
 

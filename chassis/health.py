@@ -83,7 +83,7 @@ class Health:
             await self._probe()
 
     async def _probe(self) -> None:
-        reachable = await asyncio.gather(*(probe() for probe in self._components.values()))
+        reachable = await asyncio.gather(*(_answers(name, probe) for name, probe in self._components.items()))
         for component, answers in zip(self._components, reachable, strict=True):
             await self._set(component, serving=answers)
         await self._publish(ready=all(reachable) and not self._draining)
@@ -101,3 +101,12 @@ class Health:
                 await self.servicer.set(name, _SERVING if serving else _NOT_SERVING)
         except TimeoutError:
             log.warning("a watcher of health does not read", name=name)
+
+
+async def _answers(name: str, probe: Probe) -> bool:
+    """What a probe says; one that breaks says no, and is asked again."""
+    try:
+        return await probe()
+    except Exception:
+        log.exception("a probe broke", component=name)
+        return False

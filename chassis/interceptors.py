@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from opentelemetry.trace import Span, SpanKind
 
 from chassis import call as calls
-from chassis.auth import Principal, TokenVerifier, bearer
+from chassis.auth import Principal, TokenExpired, TokenVerifier, bearer
 from chassis.call import Call, Proceed
 from chassis.errors import DomainError, Internal, PermissionDenied
 from chassis.ids import new_id
@@ -211,19 +211,23 @@ class Authentication:
 
     async def __call__(self, proceed: Proceed, call: Call) -> Message | None:
         """Refuse callers without a valid token, except where anyone may call."""
-        if self._wants_token(call):
-            call.principal = await self._verifier.verify(bearer(call.metadata))
-        return await proceed(call)
-
-    @staticmethod
-    def _wants_token(call: Call) -> bool:
         match call.method.access:
             case Access.ANYONE:
-                return False
+                pass
             case Access.TOKEN_OPTIONAL:
-                return "authorization" in call.metadata  # whoever sends one wants to be known by it
+                call.principal = await self._find_principal(call)
             case _:
-                return True
+                call.principal = await self._verifier.verify(bearer(call.metadata))
+        return await proceed(call)
+
+    async def _find_principal(self, call: Call) -> Principal | None:
+        """Whoever sends a token wants to be known by it. One that has expired is none: clients send what they have."""
+        if "authorization" not in call.metadata:
+            return None
+        try:
+            return await self._verifier.verify(bearer(call.metadata))
+        except TokenExpired:
+            return None
 
 
 class Policy:
@@ -234,9 +238,18 @@ class Policy:
         _refuse_the_wrong_kind(call.method, call.principal)
         calls.enter(call)
         answer = await proceed(call)
-        if call.method.permission and not call.permitted:
-            raise PermissionNotAsked(call.method.name)
+        check_permitted(call)
         return answer
+
+
+def check_permitted(call: Call) -> None:
+    """Let something out only if somebody has asked for the permission that the contract declares.
+
+    Raises:
+        PermissionNotAsked: Nobody has.
+    """
+    if call.method.permission and not call.permitted:
+        raise PermissionNotAsked(call.method.name)
 
 
 def _refuse_the_wrong_kind(method: Method, principal: Principal | None) -> None:

@@ -19,7 +19,7 @@ from grpc_reflection.v1alpha import reflection
 from chassis.call import Call, Context
 from chassis.config import ConfigError, Settings
 from chassis.health import Health, Probe
-from chassis.interceptors import InFlight, Interceptor, composed
+from chassis.interceptors import InFlight, Interceptor, check_permitted, composed
 from chassis.policy import Method, methods_of
 
 log = structlog.get_logger()
@@ -143,6 +143,7 @@ def _handler(
 
     async def stream(call: Call) -> None:
         async for message in behaviour(call.request, call.context):
+            check_permitted(call)  # before anything of it is out
             await call.context.write(message)
 
     answered = composed(interceptors, stream if method.server_streaming else unary)

@@ -34,10 +34,17 @@ def _given(arguments: list[str]) -> dict[str, Any]:
         metavar="NAME=HOST:PORT",
         help="a service or package, and who answers for it; repeatable (GATEWAY_UPSTREAMS, separated by commas)",
     )
+    parser.add_argument(
+        "--reflect",
+        action="append",
+        metavar="HOST:PORT",
+        help="a server that says itself what it serves, instead of the two above; repeatable (GATEWAY_REFLECT)",
+    )
     parser.add_argument("--listen", metavar="HOST:PORT", help="127.0.0.1:8080 if not given (GATEWAY_LISTEN)")
     given = vars(parser.parse_args(arguments))
-    if given["upstreams"]:
-        given["upstreams"] = ",".join(given["upstreams"])
+    for name in ("upstreams", "reflect"):
+        if given[name]:
+            given[name] = ",".join(given[name])
     return {name: value for name, value in given.items() if value is not None}
 
 

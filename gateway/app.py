@@ -14,6 +14,7 @@ from chassis.telemetry import Telemetry, TelemetrySettings
 from gateway import descriptors, templates
 from gateway.asgi import server
 from gateway.asgi.about import About
+from gateway.asgi.browsers import Browsers
 from gateway.asgi.door import Door, Limits
 from gateway.asgi.exchange import Manner
 from gateway.asgi.headers import Accepted
@@ -24,10 +25,10 @@ from gateway.errors import WRITERS, Statuses
 from gateway.routes import Routes
 from gateway.templates import Template, TemplateError
 from gateway.transcode.request import PASSWORD, USERNAME, Leniency, Request
-from gateway.transcode.response import Response
+from gateway.transcode.response import Response, Spelling
 from gateway.transcode.shapes import Shapes
-from gateway.upstream import channels
-from gateway.upstream.channels import Channels
+from gateway.upstream import channels, reflection
+from gateway.upstream.channels import Channels, Upstream
 from gateway.upstream.health import Checks
 
 log = structlog.get_logger()
@@ -51,14 +52,15 @@ async def running(config: GatewayConfig, *, telemetry: Telemetry | None = None) 
     """
     async with AsyncExitStack() as stack:
         try:
-            contract = descriptors.load(config.descriptors)
+            contract, upstreams = await _contract(config)
             open_channels = await stack.enter_async_context(
-                channels.opened(config.upstreams, contract.methods, largest_message=config.largest_body)
+                channels.opened(upstreams, contract.methods, largest_message=config.largest_body)
             )
             checks = Checks(open_channels.by_name)
             about = About(checks, config.health_components, metadata.version("tandem"))
             leniency = Leniency(config.ignore_unknown_parameters, config.ignore_unknown_fields)
-            routes = routes_of(contract, open_channels, reserved=about.paths, leniency=leniency)
+            spelling = Spelling(config.proto_field_names, config.enum_numbers, config.omit_defaults)
+            routes = routes_of(contract, open_channels, reserved=about.paths, leniency=leniency, spelling=spelling)
         except ContractUnusable as unusable:
             raise ConfigError(str(unusable)) from None
         if telemetry is None:
@@ -69,9 +71,16 @@ async def running(config: GatewayConfig, *, telemetry: Telemetry | None = None) 
             longest_stream_s=config.longest_stream_s,
             heartbeat_s=config.heartbeat_s,
             largest_body=config.largest_body,
+            trusted_proxies=config.trusted_proxies,
+            returned=frozenset(config.return_metadata),
+            packs=config.gzip,
+            https_only=config.https_only,
             forwarded=tuple((name.encode(), name) for name in ("authorization", *config.forward_headers)),
         )
-        door = Door(routes, about.paths, Statuses(contract.registry), limits, telemetry.tracer)
+        browsers = Browsers(
+            frozenset(config.cors_origins), config.forward_headers, config.return_metadata, config.hsts_s
+        )
+        door = Door(routes, about.paths, Statuses(contract.registry), limits, telemetry.tracer, browsers)
         listener = stack.enter_context(server.bound(config.listen))
         port: int = listener.getsockname()[1]
         await stack.enter_async_context(server.listening(door, listener, grace_s=config.grace_s))
@@ -84,12 +93,26 @@ async def running(config: GatewayConfig, *, telemetry: Telemetry | None = None) 
             door.end_streams()
 
 
+async def _contract(config: GatewayConfig) -> tuple[Contract, tuple[Upstream, ...]]:
+    """What is served, and by whom: from a file, or as the servers themselves say."""
+    if config.reflect:
+        if config.descriptors is not None:
+            raise ConfigError("GATEWAY_DESCRIPTORS and GATEWAY_REFLECT: the contract has one source")
+        servers = {address: await reflection.learned(address) for address in config.reflect}
+        own = tuple(Upstream(name, address) for address, server in servers.items() for name in server.services)
+        return descriptors.parsed(reflection.together(servers.values())), (*own, *config.upstreams)
+    if config.descriptors is None or not config.upstreams:
+        raise ConfigError("missing GATEWAY_DESCRIPTORS, GATEWAY_UPSTREAMS; or GATEWAY_REFLECT instead of both")
+    return descriptors.load(config.descriptors), config.upstreams
+
+
 def routes_of(
     contract: Contract,
     open_channels: Channels,
     *,
     reserved: Container[bytes] = (),
     leniency: Leniency | None = None,
+    spelling: Spelling | None = None,
 ) -> Routes[Route]:
     """Every route of a contract, compiled.
 
@@ -104,7 +127,8 @@ def routes_of(
                 template = templates.parse(binding.template)
                 _check_free(template, reserved)
                 request = Request(method, binding, template, shapes, leniency)
-                route = _route(method, binding, request, Response(method, binding, shapes.registry), open_channels)
+                response = Response(method, binding, shapes.registry, spelling)
+                route = _route(method, binding, request, response, open_channels)
             except (ContractUnusable, TemplateError) as error:
                 where = f"{method.full_name} ({binding.verb} {binding.template})"
                 raise ContractUnusable(f"{where}: {error}") from None

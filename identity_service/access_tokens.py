@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -27,7 +27,7 @@ CLIENT = "tandem"
 class AccessToken:
     """A signed token, and how long it is good for."""
 
-    token: str
+    token: str = field(repr=False)
     lifetime: timedelta
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -44,7 +44,7 @@ class IdentityUnavailable(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class _Token:
-    text: str
+    text: str = field(repr=False)
     expires_at: datetime
 
 
@@ -81,12 +81,23 @@ class Identity:
         """
         request = profile_pb2.LookupProfileRequest(**{kind: name})
         try:
-            answer = await self._profiles.LookupProfile(request, timeout=_TIMEOUT_S, metadata=await self._credentials())
+            answer = await self._looked_up(request)
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.NOT_FOUND:
                 raise UserNotFound from None
             raise _unavailable(error) from error
         return UserId(UUID(answer.profile.id))
+
+    async def _looked_up(self, request: profile_pb2.LookupProfileRequest) -> profile_pb2.LookupProfileResponse:
+        """The answer. A token that is refused although it is not old is replaced, once: keys can be revoked."""
+        sent = await self._credentials()
+        try:
+            return await self._profiles.LookupProfile(request, timeout=_TIMEOUT_S, metadata=sent)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNAUTHENTICATED:
+                raise
+        self._token = _Token("", _FOREVER_AGO)
+        return await self._profiles.LookupProfile(request, timeout=_TIMEOUT_S, metadata=await self._credentials())
 
     async def _credentials(self) -> tuple[tuple[str, str], ...]:
         """What says that it is us, on behalf of which request."""

@@ -38,6 +38,9 @@ projects = Table(
 )
 Index("projects_slug_key", projects.c.slug, unique=True, postgresql_where=projects.c.delete_time.is_(None))
 
+# For what was deleted: its slug may have been used again.
+Index("projects_slug_idx", projects.c.slug)
+
 members = Table(
     "members",
     metadata,

@@ -2,6 +2,7 @@
 
 `door` is the ASGI application and the order of things; `route` is what it knows of a route, `exchange` what it hears
 from the client and says to it, `streams` how a server's stream gets there. `headers` reads what the client says besides
-the body, `conditions` its preconditions. `tracing` makes the spans, `about` answers probes, and `server` is uvicorn,
-set up to listen and to drain.
+the body, `conditions` its preconditions; `browsers` is what is said for their sake, `proxies` who the client is behind
+them, `encodings` gzip. `tracing` makes the spans, `about` answers probes, and `server` is uvicorn, set up to listen and
+to drain.
 """

@@ -62,4 +62,4 @@ def _values(states: Mapping[str, State]) -> dict[str, str]:
 
 
 def _reply(*, well: bool, content: Mapping[str, object]) -> Reply:
-    return Reply(200 if well else 503, (*JSON, NO_STORE), json.dumps(content).encode(), own=True)
+    return Reply(200 if well else 503, (JSON, NO_STORE), json.dumps(content).encode(), own=True)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import grpc.aio
 import structlog
@@ -17,10 +17,11 @@ from opentelemetry.trace import Tracer
 
 from chassis.ids import new_id
 from gateway.asgi import conditions, headers
+from gateway.asgi.browsers import Browsers, https
+from gateway.asgi.encodings import worthwhile
 from gateway.asgi.exchange import (
     JSON,
     NO_STORE,
-    NOSNIFF,
     Exchange,
     Gone,
     Receive,
@@ -30,6 +31,7 @@ from gateway.asgi.exchange import (
     Stream,
 )
 from gateway.asgi.headers import Headers
+from gateway.asgi.proxies import Network
 from gateway.asgi.route import Route, form, not_acceptable, said_by
 from gateway.asgi.streams import Relay
 from gateway.asgi.tracing import Metadata, called
@@ -57,6 +59,11 @@ class Limits:
     longest_stream_s: float
     heartbeat_s: float
     largest_body: int
+    trusted_proxies: Sequence[Network] = ()
+    returned: frozenset[str] = frozenset()
+    """Metadata of answers that becomes headers."""
+    packs: bool = True
+    https_only: bool = False
     forwarded: Sequence[tuple[bytes, str]] = field(default=((b"authorization", "authorization"),))
 
 
@@ -70,6 +77,7 @@ class Door:
         statuses: Statuses,
         limits: Limits,
         tracer: Tracer,
+        browsers: Browsers | None = None,
     ) -> None:
         """`own` are the paths that the gateway answers by itself."""
         self._routes = routes
@@ -77,6 +85,7 @@ class Door:
         self._statuses = statuses
         self._limits = limits
         self._tracer = tracer
+        self._browsers = browsers or Browsers()
         self._relays: set[Relay] = set()
 
     def end_streams(self) -> None:
@@ -108,7 +117,7 @@ class Door:
             reply = self._refused(exchange, Refusal(500, "INTERNAL", f"internal error, incident {incident}"))
         try:
             if reply is not None:
-                await exchange.write(send, reply)
+                await exchange.write(send, reply, self._browsers.headers(exchange.headers, exchange.client.scheme))
                 if isinstance(reply, Reply) and reply.own:
                     return  # probes come every second, and nobody reads their traces
         except Gone:
@@ -130,17 +139,23 @@ class Door:
         )
 
     async def _reply(self, exchange: Exchange) -> Reply | Stream:
-        exchange.read_headers()
+        exchange.read_headers(self._limits.trusted_proxies)
         own = self._own.get(exchange.path)
         if own is not None:
             return await self._answered_here(exchange.method, own)
+        if self._limits.https_only and exchange.client.scheme == "http":
+            return Reply(308, ((b"location", https(exchange.headers, exchange.target)), NO_STORE))
         try:
             route, values = self._routes.find(exchange.method, exchange.path)
         except Refusal as refusal:
             if refusal.http == 405 and exchange.method == "OPTIONS":
-                return Reply(204, (*refusal.headers, NO_STORE))
+                allow = dict(refusal.headers)[b"allow"]
+                return Reply(204, (*refusal.headers, NO_STORE, *self._browsers.preflight(exchange.headers, allow)))
             raise
         exchange.template, exchange.manner = route.template, route.manner
+        return await self._served(exchange, route, values)
+
+    async def _served(self, exchange: Exchange, route: Route, values: Sequence[str]) -> Reply | Stream:
         sent, limits = exchange.headers, self._limits
         if route.stream is None and not route.response.raw and not headers.accepts_json(sent):
             raise not_acceptable("application/json")
@@ -150,6 +165,8 @@ class Door:
         metadata = headers.forwarded(sent, limits.forwarded)
         if USERNAME in said or PASSWORD in said:
             metadata = [(key, value) for key, value in metadata if key != "authorization"]
+        if exchange.client.address:
+            metadata.append(("x-forwarded-for", exchange.client.address))
         if route.stream is not None:
             return await self._streamed(exchange, route, route.stream, request, metadata)
         try:
@@ -158,7 +175,7 @@ class Door:
             if IF_MATCH in said and refusal.stale:
                 refusal.http = 412
             raise
-        return _answered(route, route.response.decode(data), sent)
+        return _answered(route, route.response.decode(data), sent, packs=limits.packs)
 
     @staticmethod
     async def _answered_here(method: str, own: Own) -> Reply:
@@ -183,7 +200,12 @@ class Door:
         try:
             data = await call
             status = "OK"
+            if limits.returned:
+                exchange.returned = await self._returned(call)
         except grpc.aio.AioRpcError as error:
+            if limits.returned:
+                told = (*(error.initial_metadata() or ()), *(error.trailing_metadata() or ()))
+                exchange.returned = headers.returned(told, limits.returned)
             refusal = failure(self._statuses, error)
             status = refusal.status
             raise refusal from None
@@ -196,6 +218,10 @@ class Door:
         finally:
             leaving.stop()
             called(span, status)
+
+    async def _returned(self, call: Any) -> list[Header]:
+        told = (*(await call.initial_metadata() or ()), *(await call.trailing_metadata() or ()))
+        return headers.returned(told, self._limits.returned)
 
     async def _streamed(
         self, exchange: Exchange, route: Route, rpc: StreamRpc, request: bytes, metadata: Metadata
@@ -223,11 +249,13 @@ class Door:
 
         try:
             chosen, first = await relay.begun(wanted)
+            if limits.returned and isinstance(first, Answer):
+                exchange.returned = headers.returned(await call.initial_metadata() or (), limits.returned)
         except BaseException:
             close()
             raise
         frames = relay.frames(chosen, first, lambda refusal: exchange.manner.write(refusal, exchange.request_id))
-        own = ((b"content-type", chosen.content_type), NOSNIFF, (b"cache-control", route.cache_control), _UNBUFFERED)
+        own = ((b"content-type", chosen.content_type), (b"cache-control", route.cache_control), _UNBUFFERED)
         return Stream(route.success_status, own, frames, close)
 
     def _refused(self, exchange: Exchange, refusal: Refusal) -> Reply:
@@ -236,10 +264,10 @@ class Door:
             challenge = headers.challenge(exchange.headers, basic=exchange.manner.basic)
             own.append((b"www-authenticate", challenge))
         body = exchange.manner.write(refusal, exchange.request_id)
-        return Reply(refusal.http, (*JSON, *own, *refusal.headers), body)
+        return Reply(refusal.http, (JSON, *own, *refusal.headers), body)
 
 
-def _answered(route: Route, answer: Answer, sent: Headers) -> Reply:
+def _answered(route: Route, answer: Answer, sent: Headers, *, packs: bool) -> Reply:
     own: list[Header] = [(b"cache-control", route.cache_control)]
     if answer.etag is not None:
         own.append((b"etag", answer.etag.encode()))
@@ -253,4 +281,7 @@ def _answered(route: Route, answer: Answer, sent: Headers) -> Reply:
             return Reply(304, own)
     if route.success_status == 204:
         return Reply(204, own)
-    return Reply(route.success_status, ((b"content-type", answer.content_type), NOSNIFF, *own), answer.body)
+    # What changes something may answer with a secret, and how well a secret is packed beside the client's own words
+    # betrays it.
+    packable = packs and route.reads and worthwhile(answer.content_type, answer.body)
+    return Reply(route.success_status, ((b"content-type", answer.content_type), *own), answer.body, packable=packable)

@@ -12,18 +12,18 @@ from typing import Any
 
 from opentelemetry.trace import Tracer
 
-from gateway.asgi import headers
+from gateway.asgi import encodings, headers, proxies
 from gateway.asgi.headers import Accepted, Headers
+from gateway.asgi.proxies import Client, Network
 from gateway.asgi.tracing import Trace
-from gateway.errors import Header, Refusal, Writer, refused, written
+from gateway.errors import Header, Writer, refused, written
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-NOSNIFF: Header = (b"x-content-type-options", b"nosniff")
-JSON: Sequence[Header] = ((b"content-type", b"application/json"), NOSNIFF)
+JSON: Header = (b"content-type", b"application/json")
 NO_STORE: Header = (b"cache-control", b"no-store")
 CLOSE: Header = (b"connection", b"close")
 
@@ -38,6 +38,8 @@ class Reply:
     status: int
     headers: Sequence[Header]
     body: bytes = b""
+    packable: bool = False
+    """Whether it may be sent in gzip."""
     own: bool = False
     """Whether the gateway answers by itself, about itself."""
 
@@ -77,12 +79,14 @@ class Exchange:
         "_began",
         "_receive",
         "_scope",
+        "client",
         "headers",
         "manner",
         "method",
         "path",
         "query",
         "request_id",
+        "returned",
         "started",
         "template",
         "trace",
@@ -103,10 +107,13 @@ class Exchange:
         """The template of the route, once it is found."""
         self.manner = Manner()
         """That of the route, once it is found."""
+        self.client = Client((scope.get("client") or ("",))[0], scope["scheme"])
+        self.returned: list[Header] = []
+        """Headers that the server has sent as metadata."""
         self.trace: Trace | None = None
 
-    def read_headers(self) -> None:
-        """Put the headers in order.
+    def read_headers(self, trusted: Sequence[Network] = ()) -> None:
+        """Put the headers in order; proxies in `trusted` networks say who the client is.
 
         Raises:
             Refusal: They are too large.
@@ -115,6 +122,8 @@ class Exchange:
             headers.read_into(self.headers, self._scope["headers"])
         finally:
             self.request_id = headers.request_id(self.headers)
+        if trusted:
+            self.client = proxies.client(self.client, self.headers, trusted)
 
     def traced(self, tracer: Tracer) -> Trace:
         """The request's part of a trace; begun when it is known which route it is, or that there is none."""
@@ -123,6 +132,11 @@ class Exchange:
             self.trace = Trace(tracer, self.headers, name, self._began)
             self.trace.received(self._scope, self.template)
         return self.trace
+
+    @property
+    def target(self) -> bytes:
+        """Path and query, as they were sent."""
+        return self.path + (b"?" + self.query if self.query else b"")
 
     async def body(self, accepted: Accepted | None, *, largest: int, patience_s: float) -> tuple[bytes, str]:
         """The body, whole, and its type as `headers.body_type` tells it; `accepted` is None where none is taken.
@@ -138,17 +152,18 @@ class Exchange:
         if accepted is None:
             raise refused(400, "INVALID_ARGUMENT", "BODY_NOT_TAKEN", "this method takes no body")
         content_type = headers.body_type(self.headers, accepted)
-        return await self._whole_body(largest, patience_s), content_type
+        body = await self._whole_body(largest, patience_s)
+        return encodings.unpacked(self.headers, body, largest), content_type
 
     async def _whole_body(self, largest: int, patience_s: float) -> bytes:
         length = self.headers.get(b"content-length")
         if length is not None and int(length) > largest:
-            raise _too_large(largest)
+            raise encodings.too_large(largest)
         message = await self._receive()
         if message["type"] == "http.request" and not message.get("more_body", False):
             body: bytes = message.get("body", b"")
             if len(body) > largest:
-                raise _too_large(largest)
+                raise encodings.too_large(largest)
             return body
         try:
             async with asyncio.timeout(patience_s):
@@ -167,7 +182,7 @@ class Exchange:
             parts.append(part)
             size += len(part)
             if size > largest:
-                raise _too_large(largest)
+                raise encodings.too_large(largest)
             if not message.get("more_body", False):
                 return b"".join(parts)
             message = await self._receive()
@@ -176,23 +191,29 @@ class Exchange:
         """Watch for the client to leave while `call` is on its way."""
         return Leaving(self._receive, call)
 
-    async def write(self, send: Send, reply: Reply | Stream) -> None:
-        """Send the reply.
+    async def write(self, send: Send, reply: Reply | Stream, common: Sequence[Header] = ()) -> None:
+        """Send the reply, with headers that every reply has.
 
         Raises:
             Gone: The client left before the end of a stream.
         """
         if isinstance(reply, Stream):
-            await self._write_stream(send, reply)
+            await self._write_stream(send, reply, common)
             return
-        written = [*reply.headers, (b"x-request-id", self.request_id.encode())]
+        written = [*reply.headers, *common, *self.returned, (b"x-request-id", self.request_id.encode())]
+        body = reply.body
+        if reply.packable:
+            written.append((b"vary", b"accept-encoding"))
+            if encodings.accepts(self.headers):
+                body = encodings.packed(body)
+                written.append((b"content-encoding", b"gzip"))
         if reply.status not in (204, 304):
-            written.append((b"content-length", b"%d" % len(reply.body)))
+            written.append((b"content-length", b"%d" % len(body)))
         await send({"type": "http.response.start", "status": reply.status, "headers": written})
-        await send({"type": "http.response.body", "body": b"" if self.method == "HEAD" else reply.body})
+        await send({"type": "http.response.body", "body": b"" if self.method == "HEAD" else body})
 
-    async def _write_stream(self, send: Send, stream: Stream) -> None:
-        written = [*stream.headers, (b"x-request-id", self.request_id.encode())]
+    async def _write_stream(self, send: Send, stream: Stream, common: Sequence[Header]) -> None:
+        written = [*stream.headers, *common, *self.returned, (b"x-request-id", self.request_id.encode())]
         try:
             await send({"type": "http.response.start", "status": stream.status, "headers": written})
             if self.method != "HEAD":
@@ -234,7 +255,3 @@ class Leaving:
             pass
         self.gone = True
         self._call.cancel()
-
-
-def _too_large(largest: int) -> Refusal:
-    return refused(413, "INVALID_ARGUMENT", "BODY_TOO_LARGE", f"the body is larger than {largest} bytes")

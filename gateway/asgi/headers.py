@@ -1,17 +1,18 @@
 """What the client says beside the body: which headers count, and what they may hold.
 
 Servers get nothing that is not on a list: `authorization`, what the configuration adds, and what the gateway itself
-says (`x-request-id` and the trace context).
+says (`x-request-id`, `x-forwarded-for` and the trace context).
 """
 
 import re
 from base64 import b64decode
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote_plus
 
 from chassis.ids import new_id
-from gateway.errors import Refusal, Violation, refused
+from gateway.errors import Header, Refusal, Violation, refused
 from gateway.transcode.request import FORM
 
 Headers = dict[bytes, bytes]
@@ -43,9 +44,29 @@ _NEVER = frozenset(
         "trailer",
         "transfer-encoding",
         "upgrade",
+        "x-forwarded-for",
         "x-request-id",
     }
 )
+_ANSWERED = frozenset(
+    {
+        "allow",
+        "cache-control",
+        "content-security-policy",
+        "date",
+        "etag",
+        "location",
+        "referrer-policy",
+        "retry-after",
+        "server",
+        "strict-transport-security",
+        "user-agent",
+        "vary",
+        "www-authenticate",
+        "x-content-type-options",
+    }
+)
+"""Headers of an answer that the gateway itself is responsible for."""
 
 
 def read_into(headers: Headers, raw: Iterable[tuple[bytes, bytes]]) -> None:
@@ -70,6 +91,20 @@ def forwardable(name: str) -> bool:
         and not name.endswith("-bin")
         and _METADATA_KEY.fullmatch(name) is not None
     )
+
+
+def returnable(name: str) -> bool:
+    """Whether metadata of that name may become a header of an answer."""
+    return forwardable(name) and name not in _ANSWERED and not name.startswith("access-control-")
+
+
+def returned(metadata: Iterable[tuple[str, Any]], names: Container[str]) -> list[Header]:
+    """The headers that come from an answer's metadata."""
+    return [
+        (key.encode(), value.encode())
+        for key, value in metadata
+        if key in names and isinstance(value, str) and value.isascii() and value.isprintable()
+    ]
 
 
 def request_id(headers: Headers) -> str:
@@ -193,8 +228,6 @@ def body_type(headers: Headers, accepted: Accepted) -> str:
         Refusal: It says that it is something else than what is accepted.
     """
     sent = headers.get(b"content-type", b"")
-    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-        raise _unsupported("expected a body without content encoding", accepted)
     if accepted.raw:
         if not _PRINTABLE.fullmatch(sent):
             raise malformed("Content-Type", "expected printable ASCII")

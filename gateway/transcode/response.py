@@ -51,10 +51,19 @@ class Answer:
     """What the message is called in a stream of events."""
 
 
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """How JSON is written where there is a choice."""
+
+    proto_names: bool = False
+    enum_numbers: bool = False
+    omit_defaults: bool = False
+
+
 class Response:
     """How answers of one route are written."""
 
-    def __init__(self, method: Method, binding: Binding, registry: Registry) -> None:
+    def __init__(self, method: Method, binding: Binding, registry: Registry, spelling: Spelling | None = None) -> None:
         """Compile the route.
 
         Raises:
@@ -62,7 +71,8 @@ class Response:
         """
         self._type: Any = method.output.type
         self._registry = registry
-        self._proto_names = method.rest.proto_field_names
+        self._spelling = spelling or Spelling()
+        self._proto_names = self._spelling.proto_names or method.rest.proto_field_names
         self._write, self.raw = self._writer(method.output, binding.response_body)
         self._written = method.rest.success_status != 204
         self._etag = _getter(method.output, method.rest.etag) if method.rest.etag else None
@@ -111,7 +121,10 @@ class Response:
 
     def _whole(self, message: Any) -> tuple[bytes, bytes]:
         text: str = message.to_json(
-            always_emit_implicit=True, use_proto_field_name=self._proto_names, registry=self._registry
+            always_emit_implicit=not self._spelling.omit_defaults,
+            print_enums_as_ints=self._spelling.enum_numbers,
+            use_proto_field_name=self._proto_names,
+            registry=self._registry,
         )
         return JSON, text.encode()
 
@@ -120,7 +133,11 @@ class Response:
 
         def value(message: Any) -> tuple[bytes, bytes]:
             tree: Any = message_to_json_value(
-                message, always_emit_implicit=True, use_proto_field_name=self._proto_names, registry=self._registry
+                message,
+                always_emit_implicit=True,
+                print_enums_as_ints=self._spelling.enum_numbers,
+                use_proto_field_name=self._proto_names,
+                registry=self._registry,
             )
             return JSON, json.dumps(tree.get(key), ensure_ascii=False, separators=(",", ":")).encode()
 

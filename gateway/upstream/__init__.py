@@ -1,5 +1,5 @@
 """The servers behind the gateway.
 
 `channels` decides which server answers for which service and holds one channel per server; `health` asks servers how
-they are. Nothing here knows HTTP.
+they are, `reflection` what they serve. Nothing here knows HTTP.
 """

@@ -9,7 +9,7 @@ import hmac
 import secrets
 import struct
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum, auto
 from typing import NewType
@@ -102,7 +102,7 @@ class Session:
 
     id: SessionId
     user_id: UserId
-    refresh_secret: bytes
+    refresh_secret: bytes = field(repr=False)
     generation: int
     create_time: datetime
     rotate_time: datetime
@@ -197,8 +197,8 @@ class PresentedToken:
 
     session: SessionId
     generation: int
-    content: bytes
-    mac: bytes
+    content: bytes = field(repr=False)
+    mac: bytes = field(repr=False)
 
     @classmethod
     def read(cls, token: str) -> "PresentedToken | None":

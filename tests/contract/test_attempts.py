@@ -114,14 +114,33 @@ async def test_the_header_is_the_field(stack: Stack) -> None:
     assert other.status_code == 400
 
 
-async def test_attempts_are_forgotten_after_a_day(databases: Databases) -> None:
+async def test_attempts_are_forgotten_after_a_day_and_their_keys_are_good_again(databases: Databases) -> None:
     async with running_stack(databases) as stack:
         door: Door = stack.doors["grpc"]
         ada = await signed_up(door)
-        attempt = key()
-        await ada.call("CreateProject", project={"title": "Once"}, idempotencyKey=attempt)
+        old, forgotten = key(), key()
+        first = await ada.call("CreateProject", project={"title": "Once"}, idempotencyKey=old)
+        await ada.call("CreateProject", project={"title": "Once"}, idempotencyKey=forgotten)
         stack.clock.advance(hours=25)
-        again = await signed_in(door, ada.email)
-        await again.call("CreateProject", project={"title": "Other"}, idempotencyKey=key())
-        kept = await rows(stack.work_url, select(attempts.c.key))
-        assert attempt not in {row.key for row in kept}
+        ada = await signed_in(door, ada.email)
+        second = await ada.call("CreateProject", project={"title": "Once"}, idempotencyKey=old)
+        assert second["id"] != first["id"]
+        assert await ada.call("CreateProject", project={"title": "Once"}, idempotencyKey=old) == second
+        kept = {row.key for row in await rows(stack.work_url, select(attempts.c.key))}
+        assert kept == {old}
+
+
+async def test_an_answer_is_given_again_without_asking_anybody(databases: Databases) -> None:
+    """Not identity, which may be down by now; nor for a role, which may be gone."""
+    async with running_stack(databases) as stack:
+        door: Door = stack.doors["rest"]
+        ada, bob = await signed_up(door), await signed_up(door, "Bob")
+        project = await ada.call("CreateProject", project={"title": "Apollo"})
+        new = {"project": project["id"], "userId": bob.id, "role": "DEVELOPER", "idempotencyKey": key()}
+        added = await ada.call("AddMember", **new)
+        attempt = {"project": project["id"], "task": {"title": "Bob's"}, "idempotencyKey": key()}
+        created = await bob.call("CreateTask", **attempt)
+        await ada.call("RemoveMember", project=project["id"], userId=bob.id)
+        await stack.stop_identity()
+        assert await ada.call("AddMember", **new) == added
+        assert await bob.call("CreateTask", **attempt) == created

@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.contract.test_concurrency import locked_elsewhere
 from tests.support.doors import RestDoor
 from tests.support.people import Person, signed_up
 from tests.support.stack import Stack
@@ -77,10 +78,18 @@ async def test_a_request_keeps_its_name_from_end_to_end(rest: RestDoor, ada: Per
     assert info["requestId"] == "my-request.1"
 
 
-async def test_a_deadline_is_kept(rest: RestDoor, ada: Person, task: dict[str, Any]) -> None:
+async def test_a_deadline_is_kept(stack: Stack, rest: RestDoor, ada: Person, task: dict[str, Any]) -> None:
     bad = await rest.send("GetProject", token=ada.token, headers={"grpc-timeout": "soon"}, project="p")
     assert bad.status_code == 400
-    late = await rest.send("GetProject", token=ada.token, headers={"grpc-timeout": "1n"}, project=task["project"])
+    async with locked_elsewhere(stack.work_url, task["id"]):
+        late = await rest.send(
+            "TransitionTask",
+            token=ada.token,
+            headers={"grpc-timeout": "200m"},
+            project=task["project"],
+            task=task["id"],
+            status="DONE",
+        )
     assert late.status_code == 504
     assert late.json()["status"] == "DEADLINE_EXCEEDED"
 

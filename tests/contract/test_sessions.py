@@ -21,7 +21,7 @@ from identity_service.tables import sessions, users
 from tests.contract.test_tokens import parts
 from tests.support.databases import Databases
 from tests.support.doors import Door, GrpcDoor, Json, Refused, RestDoor, refused
-from tests.support.people import PASSWORD, Person
+from tests.support.people import PASSWORD, Person, signed_up
 from tests.support.sql import change, rows
 from tests.support.stack import Stack, running_stack
 
@@ -487,3 +487,17 @@ async def test_what_rest_answers(stack: Stack, ada: Person) -> None:
     assert refusal.status_code == 401
     ended = await door.send("Logout", refreshToken=tokens["refreshToken"])
     assert (ended.status_code, ended.content) == (204, b"")
+
+
+async def test_a_token_that_has_expired_does_not_keep_a_session_from_ending(databases: Databases) -> None:
+    """Clients send the token that they have with every call."""
+    async with running_stack(databases) as stack:
+        for door in stack.doors.values():
+            ada = await signed_up(door)
+            tokens = await door.call("Login", email=ada.email, password=PASSWORD)
+            stack.clock.advance(minutes=12)
+            await door.call("Logout", token=tokens["accessToken"], refreshToken=tokens["refreshToken"])
+            with refused("UNAUTHENTICATED", "REFRESH_TOKEN_INVALID"):
+                await door.call("Refresh", refreshToken=tokens["refreshToken"])
+            with refused("UNAUTHENTICATED", "TOKEN_MISSING"):
+                await door.call("Logout", token=tokens["accessToken"])

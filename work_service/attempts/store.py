@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import and_, bindparam, delete, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
-from chassis.database import Transaction
+from chassis.database import Database, Transaction
 from chassis.errors import FieldViolation
 from work_service import access
 from work_service.access import Attempt, Caller
@@ -56,13 +56,23 @@ async def first_answer(tx: Transaction, caller: Caller, kind: TypeAdapter[T], *,
     attempt = caller.attempt
     if attempt is None:
         return None
-    name = _name(caller, attempt)
-    if await tx.execute(_CLAIM, the_digest=attempt.digest, now=now, expired_before=now - KEPT_FOR, **name) == 1:
-        return None
-    return await find_answer(tx, caller, kind)
+    for _ in range(2):  # an old row of that name is taken away by the first claim, and gone for the second
+        claimed = await tx.execute(
+            _CLAIM,
+            the_digest=attempt.digest,
+            now=now,
+            expired_before=now - KEPT_FOR,
+            **_name(caller, attempt),
+        )
+        if claimed == 1:
+            return None
+        answered = await find_answer(tx, caller, kind)
+        if answered is not None:
+            return answered
+    raise LookupError("a row of this name can be neither made nor found")
 
 
-async def find_answer(tx: Transaction, caller: Caller, kind: TypeAdapter[T]) -> T | None:
+async def find_answer(db: Database | Transaction, caller: Caller, kind: TypeAdapter[T]) -> T | None:
     """What an attempt of this name has been answered, without claiming the name.
 
     Raises:
@@ -70,7 +80,7 @@ async def find_answer(tx: Transaction, caller: Caller, kind: TypeAdapter[T]) -> 
     """
     if caller.attempt is None:
         return None
-    first = await tx.find_one(_FIRST, **_name(caller, caller.attempt))
+    first = await db.find_one(_FIRST, **_name(caller, caller.attempt))
     if first is None:
         return None
     if first.digest != caller.attempt.digest:

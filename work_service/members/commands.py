@@ -40,8 +40,12 @@ class MemberCommands:
             IdentityUnavailable: Nobody can say whether there is. Nothing is done.
             AlreadyMember: They are in the project already, in another role.
         """
+        answered = await attempts.find_answer(self._db, caller, _MEMBER)  # before identity is asked
+        if answered is not None:
+            return answered
         seen = await projects.get_project(self._db, caller, project)
         _require(seen.my_role, role)
+        project = ProjectRef(seen.id, None)  # whatever it is called by now
         user_id = await self._identity.find_user(kind, name)
         now = self._clock.now()
         wanted = Member(project_id=seen.id, user_id=user_id, role=role, create_time=now, update_time=now, version=1)
@@ -84,7 +88,7 @@ class MemberCommands:
             member.expect(etag)
             changed = member.in_role(role or member.role, owners=owners, now=now)
             if changed is not member:
-                await store.save(tx, changed)
+                await store.save(tx, changed, replacing=member.version)
                 await journal.record(tx, _activity(caller, changed, Verb.MEMBER_UPDATED, *changes(member, changed)))
             await attempts.keep(tx, caller, _MEMBER, changed)
         return changed

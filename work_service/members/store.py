@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from chassis.database import Database, Transaction
 from work_service.access import Caller, Role, UserId
-from work_service.members.domain import Member, MemberNotFound
+from work_service.members.domain import Member
 from work_service.projects import store as projects_store
 from work_service.projects.domain import ProjectId, ProjectNotFound, ProjectRef
 from work_service.projects.store import BY_REF, IS_SEEN, SEEN_PROJECTS
@@ -81,7 +81,11 @@ _ADD = (
     .values({name: bindparam(name) for name in ("project_id", "user_id", "role", "create_time", "update_time")})
     .on_conflict_do_nothing()
 )
-_IS_MEANT = and_(members.c.project_id == bindparam("project"), members.c.user_id == bindparam("user"))
+_IS_MEANT = and_(
+    members.c.project_id == bindparam("project"),
+    members.c.user_id == bindparam("user"),
+    members.c.version == bindparam("replaced"),
+)
 _SAVE = (
     update(members)
     .values(role=bindparam("new_role"), update_time=bindparam("now"), version=bindparam("new_version"))
@@ -138,23 +142,29 @@ async def add(tx: Transaction, member: Member) -> bool:
     return added == 1
 
 
-async def save(tx: Transaction, member: Member) -> None:
-    """Keep a member's new role."""
+async def save(tx: Transaction, member: Member, *, replacing: int) -> None:
+    """Keep a member who took the place of their version `replacing`."""
     saved = await tx.execute(
         _SAVE,
         project=member.project_id,
         user=member.user_id,
+        replaced=replacing,
         new_role=member.role.value,
         now=member.update_time,
         new_version=member.version,
     )
-    if saved != 1:
-        raise MemberNotFound
+    _check_done(saved, member, replacing)
 
 
 async def remove(tx: Transaction, member: Member) -> None:
     """Take a member out of a project."""
-    await tx.execute(_REMOVE, project=member.project_id, user=member.user_id)
+    removed = await tx.execute(_REMOVE, project=member.project_id, user=member.user_id, replaced=member.version)
+    _check_done(removed, member, member.version)
+
+
+def _check_done(count: int, member: Member, version: int) -> None:
+    if count != 1:
+        raise LookupError(f"version {version} of member {member.user_id} was replaced by somebody without the lock")
 
 
 def _member(row: Row[Any]) -> Member:

@@ -139,7 +139,8 @@ class NewProject:
             yield self.slug
             return
         made = slug_of(self.title)
-        yield made
+        if parse_id(made) is None:
+            yield made
         while True:
             yield f"{made}-{secrets.token_hex(_SUFFIX_BYTES)}"
 

@@ -18,6 +18,7 @@ def upgrade() -> None:
     op.alter_column("members", "update_time", nullable=False)
     op.add_column("members", sa.Column("version", sa.Integer(), server_default=sa.text("1"), nullable=False))
     op.create_index("members_joined_idx", "members", ["project_id", "create_time", "user_id"], unique=False)
+    op.create_index("projects_slug_idx", "projects", ["slug"], unique=False)
     op.add_column("tasks", sa.Column("assignee_id", sa.Uuid(), nullable=True))
     op.create_table(
         "attempts",
@@ -35,6 +36,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("attempts")
     op.drop_column("tasks", "assignee_id")
+    op.drop_index("projects_slug_idx", table_name="projects")
     op.drop_index("members_joined_idx", table_name="members")
     op.drop_column("members", "version")
     op.drop_column("members", "update_time")

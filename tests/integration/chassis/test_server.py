@@ -11,7 +11,9 @@ import grpc
 import grpc.aio
 import pytest
 import structlog
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from opentelemetry.trace import SpanKind, StatusCode
+from tandem.policy.v1 import policy_pb2
 from tandem.work.v1 import project_pb2, project_pb2_grpc
 
 from chassis import call as calls
@@ -180,3 +182,41 @@ async def test_a_handler_that_aborts_is_waited_for(handlers: Handlers, recorded:
         await stopping
     assert handlers.finished == ["refuses"]
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_stream_that_did_not_ask_says_nothing(recorded: Recording) -> None:
+    """Not one message: what is out cannot be taken back."""
+    file = descriptor_pb2.FileDescriptorProto(name="streams.proto", package="streams", syntax="proto3")
+    file.message_type.add(name="Nothing")
+    method = file.service.add(name="Streams").method.add(name="Watch", server_streaming=True)
+    method.input_type = method.output_type = ".streams.Nothing"
+    extensions: Any = method.options.Extensions
+    extensions[policy_pb2.method].access = policy_pb2.MethodPolicy.Access.SIGNED_IN
+    extensions[policy_pb2.method].permission = "task.read"
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(descriptor_pb2.DESCRIPTOR.serialized_pb)
+    pool.Add(file)
+    descriptor = pool.FindServiceByName("streams.Streams")
+    nothing = message_factory.GetMessageClass(pool.FindMessageTypeByName("streams.Nothing"))
+
+    class Watching:
+        async def Watch(self, _request: Any, _context: Any) -> AsyncIterator[Any]:
+            for number in range(3):
+                calls.current().permitted = (asks and number == 0) or calls.current().permitted
+                yield nothing()
+
+    in_flight = InFlight()
+    verifier: Any = KnownToAll()
+    settings = ServerSettings(listen="127.0.0.1:0", grace_s=5, reflection=False)
+    chain = standard(recorded.telemetry, in_flight, verifier, domain="test")
+    async with (
+        serving(settings, [Service(descriptor, (Watching(),))], chain, in_flight, {}) as server,
+        grpc.aio.insecure_channel(f"127.0.0.1:{server.port}") as channel,
+    ):
+        watch: Any = channel.unary_stream("/streams.Streams/Watch")
+        asks = True
+        assert [message async for message in watch(b"", metadata=GOOD)] == [b"", b"", b""]
+        asks = False
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await anext(aiter(watch(b"", metadata=GOOD)))
+        assert caught.value.code() is grpc.StatusCode.INTERNAL

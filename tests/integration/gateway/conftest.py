@@ -13,6 +13,7 @@ import httpx
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
 
 from gateway.app import running
 from gateway.config import GatewayConfig
@@ -129,6 +130,8 @@ class Library:
             except asyncio.CancelledError:
                 self.cancelled.set()
                 raise
+        await context.send_initial_metadata((("x-cost", "7"), ("x-secret", "s"), ("x-data-bin", b"1")))
+        context.set_trailing_metadata((("x-rest", "3"),))
         if request.crash:
             raise RuntimeError("a secret of the server")
         if request.code:
@@ -189,12 +192,15 @@ class Running:
 
 
 @asynccontextmanager
-async def serving(library: Library, *, listen: str = "127.0.0.1:0") -> AsyncIterator[str]:
+async def serving(library: Library, *, listen: str = "127.0.0.1:0", reflects: bool = False) -> AsyncIterator[str]:
     """The library's server; its address."""
     server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers((library.handlers(),))
     library.health = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(library.health, server)
+    if reflects:
+        names = ("library.v1.Library", "grpc.health.v1.Health", reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server, pool=toy.pool())
     port = server.add_insecure_port(listen)
     await server.start()
     try:

@@ -554,11 +554,19 @@ async def test_only_listed_headers_become_metadata(client: httpx.AsyncClient) ->
             "grpc-metadata-authorization": "Bearer evil",
             "x-data-bin": "AA",
             "te": "trailers",
+            "x-forwarded-for": "203.0.113.9",
         },
     )
     metadata = answer.json()["metadata"]
-    assert metadata.keys() - {"user-agent"} == {"authorization", "accept-language", "x-request-id", "traceparent"}
+    assert metadata.keys() - {"user-agent"} == {
+        "authorization",
+        "accept-language",
+        "x-forwarded-for",
+        "x-request-id",
+        "traceparent",
+    }
     assert (metadata["authorization"], metadata["x-request-id"]) == ("Bearer t", "r-1")
+    assert metadata["x-forwarded-for"] == "127.0.0.1"
 
 
 async def test_a_request_id_is_made_where_none_is_sent(client: httpx.AsyncClient) -> None:

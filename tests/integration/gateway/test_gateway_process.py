@@ -93,6 +93,25 @@ async def test_serves_by_environment_and_ends_within_the_grace_period(descriptor
         assert await p.wait() == 0
 
 
+async def test_learns_the_contract_from_the_server() -> None:
+    library = Library()
+    async with (
+        serving(library, reflects=True) as address,
+        process("--reflect", address, "--listen", "127.0.0.1:0") as p,
+        asyncio.timeout(60),
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{await port_of(p)}") as client,
+    ):
+        answer = await client.post("/v1/shelves/s/books", json={"title": "t", "createTime": "2026-01-31T12:00:00Z"})
+        assert (answer.status_code, answer.headers["location"]) == (201, "/v1/shelves/s/books/1")
+        assert answer.json()["createTime"] == "2026-01-31T12:00:00Z"
+        assert (await client.get("/health")).json()["services"] == {"library.v1.Library": "ok"}
+
+
+async def test_a_server_without_reflection_is_one_line_and_exit_code_2() -> None:
+    async with serving(Library()) as address:
+        assert await outcome("--reflect", address) == (2, f"error: {address} has no reflection\n")
+
+
 async def test_a_taken_port_is_one_line_and_exit_code_2(descriptors: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -106,6 +125,8 @@ async def test_a_taken_port_is_one_line_and_exit_code_2(descriptors: Path) -> No
     ("arguments", "complaint"),
     [
         ([], "missing GATEWAY_DESCRIPTORS, GATEWAY_UPSTREAMS"),
+        (["--descriptors", "{set}"], "missing GATEWAY_DESCRIPTORS, GATEWAY_UPSTREAMS"),
+        (["--descriptors", "{set}", "--reflect", "127.0.0.1:1"], "the contract has one source"),
         (["--descriptors", "{set}", "--upstream", "nothing"], "GATEWAY_UPSTREAMS: "),
         (["--descriptors", "{set}", "--upstream", "other=127.0.0.1:1"], "no upstream answers for library.v1.Library"),
         (["--descriptors", "no-such-file", "--upstream", "x=y:1"], "cannot read no-such-file: No such file"),

@@ -172,6 +172,11 @@ async def test_work_goes_on_while_identity_is_down(databases: Databases) -> None
                 lonely = GrpcDoor({"tandem.work.v1": channel})
                 with pytest.raises(Exception, match="KEYS_UNAVAILABLE"):
                     await ada.through(lonely).call("GetProject", project="p")
+        project = await ada.call("CreateProject", project={"title": "Apollo"})
+        await stack.stop_identity()
+        stack.clock.advance(minutes=9)  # the keys are old enough to be fetched again, the token is still good
+        for _ in range(3):
+            assert await ada.call("GetProject", project=project["id"]) == project
 
 
 @pytest.mark.parametrize("module", ["identity_service", "work_service"])

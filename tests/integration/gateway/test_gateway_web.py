@@ -1,0 +1,157 @@
+"""What browsers, proxies and configuration have to do with it, over a real socket."""
+
+import gzip
+import json
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.integration.gateway.conftest import Library, Running, gateway_to, serving
+
+PAGE = "https://app.example.com"
+
+
+@asynccontextmanager
+async def configured(descriptors: Path, **settings: Any) -> AsyncIterator[Running]:
+    library = Library()
+    async with serving(library) as address, gateway_to(library, address, descriptors, **settings) as gateway:
+        yield gateway
+
+
+def reason(answer: httpx.Response) -> str:
+    return str(answer.json()["details"][0]["reason"])
+
+
+async def test_every_answer_is_data_and_no_page(client: httpx.AsyncClient) -> None:
+    for method, path in (("GET", "/healthz"), ("GET", "/v1/nothing"), ("DELETE", "/v1/shelves/s/books/1")):
+        answer = await client.request(method, path)
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'; sandbox"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert "access-control-allow-origin" not in answer.headers
+        assert "strict-transport-security" not in answer.headers
+    stream = await client.get("/v1/watch")
+    assert stream.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_a_body_may_come_in_gzip(client: httpx.AsyncClient) -> None:
+    body = gzip.compress(json.dumps({"text": "x" * 10_000}).encode())
+    answer = await client.post("/v1/echo", content=body, headers={"content-encoding": "gzip"})
+    assert (answer.status_code, len(answer.json()["text"])) == (200, 10_000)
+    answer = await client.post("/v1/copy", content=body, headers={"content-encoding": "gzip"})
+    assert answer.content == gzip.decompress(body)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "status", "why"),
+    [
+        ("br", b"x", 415, "UNSUPPORTED_MEDIA_TYPE"),
+        ("gzip, gzip", b"x", 415, "UNSUPPORTED_MEDIA_TYPE"),
+        ("gzip", b"{}", 400, "MALFORMED_ENCODING"),
+        ("gzip", gzip.compress(b"{}", mtime=0)[:-1], 400, "MALFORMED_ENCODING"),
+        ("gzip", gzip.compress(b"{}", mtime=0) + b"x", 400, "MALFORMED_ENCODING"),
+        ("gzip", zlib.compress(b"{}"), 400, "MALFORMED_ENCODING"),
+        pytest.param("gzip", gzip.compress(b" " * 5_000_000, mtime=0), 413, "BODY_TOO_LARGE", id="a bomb"),
+    ],
+)
+async def test_a_body_that_cannot_be_unpacked(
+    client: httpx.AsyncClient, encoding: str, body: bytes, status: int, why: str
+) -> None:
+    answer = await client.post("/v1/echo", content=body, headers={"content-encoding": encoding})
+    assert (answer.status_code, reason(answer)) == (status, why)
+    if status == 415:
+        assert answer.headers["accept-encoding"] == "gzip"
+
+
+async def test_what_only_reads_is_packed_for_who_can_unpack_it(gateway: Running, descriptors: Path) -> None:
+    path = "/v1/echo?text=" + "x" * 2000
+    for method in ("GET", "HEAD"):
+        packed = await gateway.client.request(method, path, headers={"accept-encoding": "gzip"})
+        assert (packed.headers["content-encoding"], packed.headers["vary"]) == ("gzip", "accept-encoding")
+        assert int(packed.headers["content-length"]) < 1000
+    plain = await gateway.client.get(path, headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert plain.headers["vary"] == "accept-encoding"
+    assert plain.content == (await gateway.client.get(path, headers={"accept-encoding": "gzip"})).content
+    for answer in (
+        await gateway.client.post("/v1/echo", json={"text": "x" * 2000}),
+        await gateway.client.get("/v1/echo?text=x"),
+    ):
+        assert "content-encoding" not in answer.headers
+        assert "vary" not in answer.headers
+    async with configured(descriptors, gzip=False) as other:
+        assert "content-encoding" not in (await other.client.get(path)).headers
+
+
+async def test_pages_of_listed_origins_may_call(descriptors: Path) -> None:
+    async with configured(descriptors, cors_origins=f"{PAGE},http://localhost:3000") as gateway:
+        client = gateway.client
+        asked = {"origin": PAGE, "access-control-request-method": "DELETE"}
+        answer = await client.options("/v1/shelves/s/books/1", headers=asked)
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (204, PAGE)
+        assert answer.headers["access-control-allow-methods"] == "DELETE, GET, HEAD, OPTIONS"
+        assert {"authorization", "content-type", "if-match", "idempotency-key"} <= set(
+            answer.headers["access-control-allow-headers"].split(", ")
+        )
+        assert "access-control-allow-credentials" not in answer.headers
+        for path in ("/v1/shelves/s/books", "/v1/nothing", "/healthz", "/v1/watch"):
+            answer = await client.get(path, headers={"origin": PAGE})
+            assert answer.headers["access-control-allow-origin"] == PAGE
+            assert "etag" in answer.headers["access-control-expose-headers"]
+            assert "origin" in answer.headers["vary"]
+        for origin in ({"origin": "https://evil.example.com"}, {"origin": "null"}, {}):
+            answer = await client.options("/v1/shelves/s/books/1", headers={**asked, "origin": "", **origin})
+            assert "access-control-allow-origin" not in answer.headers
+            assert "access-control-allow-methods" not in answer.headers
+            assert answer.headers["vary"] == "origin"
+    async with configured(descriptors, cors_origins="*") as gateway:
+        answer = await gateway.client.get("/v1/nothing", headers={"origin": PAGE})
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert "vary" not in answer.headers
+
+
+async def test_only_trusted_proxies_say_who_the_client_is(descriptors: Path) -> None:
+    forwarded = {"x-forwarded-for": "203.0.113.7, 198.51.100.1", "x-forwarded-proto": "https"}
+    async with configured(descriptors, trusted_proxies="127.0.0.0/8,198.51.100.1", hsts_s=600) as gateway:
+        answer = await gateway.client.post("/v1/act", headers=forwarded)
+        assert answer.json()["metadata"]["x-forwarded-for"] == "203.0.113.7"
+        assert answer.headers["strict-transport-security"] == "max-age=600; includeSubDomains"
+        assert "strict-transport-security" not in (await gateway.client.post("/v1/act")).headers
+    async with configured(descriptors, trusted_proxies="198.51.100.1") as gateway:
+        answer = await gateway.client.post("/v1/act", headers=forwarded)
+        assert answer.json()["metadata"]["x-forwarded-for"] == "127.0.0.1"
+
+
+async def test_who_comes_by_plain_http_is_sent_to_https(descriptors: Path) -> None:
+    async with configured(descriptors, trusted_proxies="127.0.0.1", https_only=True) as gateway:
+        client = gateway.client
+        answer = await client.get("/v1/files/a%2Fb?x=1&y", headers={"host": "api.example.com"})
+        assert (answer.status_code, answer.headers["location"]) == (308, "https://api.example.com/v1/files/a%2Fb?x=1&y")
+        assert (await client.post("/v1/act")).status_code == 308
+        assert not gateway.library.calls
+        answer = await client.get("/v1/files/a", headers={"host": "a/b"})
+        assert answer.status_code == 400
+        assert (await client.get("/healthz")).status_code == 200
+        assert (await client.post("/v1/act", headers={"x-forwarded-proto": "https"})).status_code == 200
+
+
+async def test_listed_metadata_becomes_headers(descriptors: Path) -> None:
+    async with configured(descriptors, return_metadata="X-Cost, x-rest") as gateway:
+        for request in ({}, {"code": "ABORTED"}):
+            answer = await gateway.client.post("/v1/act", json=request)
+            assert (answer.headers["x-cost"], answer.headers["x-rest"]) == ("7", "3")
+            assert "x-secret" not in answer.headers
+    async with configured(descriptors) as gateway:
+        assert "x-cost" not in (await gateway.client.post("/v1/act")).headers
+
+
+async def test_json_is_written_as_configured(descriptors: Path) -> None:
+    async with configured(descriptors, proto_field_names=True, enum_numbers=True, omit_defaults=True) as gateway:
+        answer = await gateway.client.post("/v1/echo", json={"kind": "PAPER", "int64Value": 5, "nested": {}})
+        assert answer.json() == {"kind": 1, "int64_value": "5", "nested": {}}
+        assert (await gateway.client.get("/v1/shelves/s/titles")).json() == []
