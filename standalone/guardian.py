@@ -90,7 +90,7 @@ def outlast(pid: int, starter: socket.socket, patience: list[tuple[signal.Signal
                 order = read(key.fileobj)
                 if key.fileobj is starter and not order:
                     events.unregister(starter)
-                if order.startswith(b"kill"):
+                if b"kill" in order:  # it may have come right behind a stop
                     kill(pid)
                 elif order.strip(CHILD_CHANGED) != b"" or key.fileobj is starter:
                     deadline = deadline or send_next(pid, remaining)
