@@ -22,6 +22,7 @@ from gateway.asgi.route import Route
 from gateway.config import GatewayConfig
 from gateway.descriptors import Binding, Contract, ContractUnusable, Method
 from gateway.errors import WRITERS, Statuses
+from gateway.openapi.document import document
 from gateway.routes import Routes
 from gateway.templates import Template, TemplateError
 from gateway.transcode.request import PASSWORD, USERNAME, Leniency, Request
@@ -57,9 +58,13 @@ async def running(config: GatewayConfig, *, telemetry: Telemetry | None = None) 
                 channels.opened(upstreams, contract.methods, largest_message=config.largest_body)
             )
             checks = Checks(open_channels.by_name)
-            about = About(checks, config.health_components, metadata.version("tandem"))
-            leniency = Leniency(config.ignore_unknown_parameters, config.ignore_unknown_fields)
             spelling = Spelling(config.proto_field_names, config.enum_numbers, config.omit_defaults)
+            version = metadata.version("tandem")
+            openapi = None
+            if config.docs:
+                openapi = document(contract, title=config.title, version=version, spelling=spelling)
+            about = About(checks, config.health_components, version, openapi)
+            leniency = Leniency(config.ignore_unknown_parameters, config.ignore_unknown_fields)
             routes = routes_of(contract, open_channels, reserved=about.paths, leniency=leniency, spelling=spelling)
         except ContractUnusable as unusable:
             raise ConfigError(str(unusable)) from None

@@ -102,6 +102,10 @@ class GatewayConfig(Settings):
     """Whether who comes by plain HTTP is sent to HTTPS. Behind a proxy that ends TLS, name it in `trusted_proxies`."""
     hsts_s: int = Field(default=0, ge=0)
     """How long browsers shall come by HTTPS only, in seconds; 0 says nothing."""
+    docs: bool = True
+    """Whether `/openapi.json` describes what is served, for everybody who may reach it."""
+    title: str = "API"
+    """What the documentation calls it."""
     health_components: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = ("database", "redis")
     """What `/health` asks the servers about; what none of them knows is `not_configured`."""
     drain_delay_s: float = Field(default=0, ge=0)

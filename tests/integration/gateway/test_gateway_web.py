@@ -155,3 +155,15 @@ async def test_json_is_written_as_configured(descriptors: Path) -> None:
         answer = await gateway.client.post("/v1/echo", json={"kind": "PAPER", "int64Value": 5, "nested": {}})
         assert answer.json() == {"kind": 1, "int64_value": "5", "nested": {}}
         assert (await gateway.client.get("/v1/shelves/s/titles")).json() == []
+
+
+async def test_the_documentation_is_served_unless_it_is_switched_off(gateway: Running, descriptors: Path) -> None:
+    answer = await gateway.client.get("/openapi.json")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    assert answer.headers["content-encoding"] == "gzip"
+    assert (answer.json()["openapi"], answer.json()["info"]["title"]) == ("3.1.0", "API")
+    assert "/v1/shelves/{shelf}/books" in answer.json()["paths"]
+    async with configured(descriptors, docs=False) as other:
+        assert (await other.client.get("/openapi.json")).status_code == 404
+    async with configured(descriptors, title="Library") as other:
+        assert (await other.client.get("/openapi.json")).json()["info"]["title"] == "Library"
