@@ -18,6 +18,7 @@ from gateway.asgi.browsers import Browsers
 from gateway.asgi.door import Door, Limits
 from gateway.asgi.exchange import Manner
 from gateway.asgi.headers import Accepted
+from gateway.asgi.load import Load
 from gateway.asgi.route import Route
 from gateway.config import GatewayConfig
 from gateway.descriptors import Binding, Contract, ContractUnusable, Method
@@ -82,10 +83,11 @@ async def running(config: GatewayConfig, *, telemetry: Telemetry | None = None) 
             https_only=config.https_only,
             forwarded=tuple((name.encode(), name) for name in ("authorization", *config.forward_headers)),
         )
+        load = Load(config.most_requests, config.most_streams, config.most_bytes)
         browsers = Browsers(
             frozenset(config.cors_origins), config.forward_headers, config.return_metadata, config.hsts_s
         )
-        door = Door(routes, about.paths, Statuses(contract.registry), limits, telemetry.tracer, browsers)
+        door = Door(routes, about.paths, Statuses(contract.registry), limits, telemetry.tracer, load, browsers)
         listener = stack.enter_context(server.bound(config.listen))
         port: int = listener.getsockname()[1]
         await stack.enter_async_context(server.listening(door, listener, grace_s=config.grace_s))

@@ -78,6 +78,12 @@ class GatewayConfig(Settings):
     """How long a stream of events may be silent: less than the half minute after which common proxies cut it."""
     largest_body: int = Field(default=4 * 1024 * 1024, gt=0)
     """In bytes."""
+    most_requests: int = Field(default=1000, gt=0)
+    """How many requests may be under way at a time; more are refused with 503."""
+    most_streams: int = Field(default=5000, gt=0)
+    """How many streams may be: each costs about 45 KiB while it is idle."""
+    most_bytes: int = Field(default=256 * 1024 * 1024, gt=0)
+    """How many bytes of bodies may be held at a time."""
     ignore_unknown_parameters: bool = False
     """Whether query and form parameters that a method does not have are ignored. They are refused otherwise."""
     ignore_unknown_fields: bool = False
