@@ -18,10 +18,12 @@ from gateway.asgi.browsers import Browsers
 from gateway.asgi.door import Door, Limits
 from gateway.asgi.exchange import Manner
 from gateway.asgi.headers import Accepted
+from gateway.asgi.load import Load
 from gateway.asgi.route import Route
 from gateway.config import GatewayConfig
 from gateway.descriptors import Binding, Contract, ContractUnusable, Method
 from gateway.errors import WRITERS, Statuses
+from gateway.openapi.document import document
 from gateway.routes import Routes
 from gateway.templates import Template, TemplateError
 from gateway.transcode.request import PASSWORD, USERNAME, Leniency, Request
@@ -57,9 +59,13 @@ async def running(config: GatewayConfig, *, telemetry: Telemetry | None = None) 
                 channels.opened(upstreams, contract.methods, largest_message=config.largest_body)
             )
             checks = Checks(open_channels.by_name)
-            about = About(checks, config.health_components, metadata.version("tandem"))
-            leniency = Leniency(config.ignore_unknown_parameters, config.ignore_unknown_fields)
             spelling = Spelling(config.proto_field_names, config.enum_numbers, config.omit_defaults)
+            version = metadata.version("tandem")
+            openapi = None
+            if config.docs:
+                openapi = document(contract, title=config.title, version=version, spelling=spelling)
+            about = About(checks, config.health_components, version, openapi)
+            leniency = Leniency(config.ignore_unknown_parameters, config.ignore_unknown_fields)
             routes = routes_of(contract, open_channels, reserved=about.paths, leniency=leniency, spelling=spelling)
         except ContractUnusable as unusable:
             raise ConfigError(str(unusable)) from None
@@ -77,10 +83,11 @@ async def running(config: GatewayConfig, *, telemetry: Telemetry | None = None) 
             https_only=config.https_only,
             forwarded=tuple((name.encode(), name) for name in ("authorization", *config.forward_headers)),
         )
+        load = Load(config.most_requests, config.most_streams, config.most_bytes)
         browsers = Browsers(
             frozenset(config.cors_origins), config.forward_headers, config.return_metadata, config.hsts_s
         )
-        door = Door(routes, about.paths, Statuses(contract.registry), limits, telemetry.tracer, browsers)
+        door = Door(routes, about.paths, Statuses(contract.registry), limits, telemetry.tracer, load, browsers)
         listener = stack.enter_context(server.bound(config.listen))
         port: int = listener.getsockname()[1]
         await stack.enter_async_context(server.listening(door, listener, grace_s=config.grace_s))

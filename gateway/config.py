@@ -78,6 +78,12 @@ class GatewayConfig(Settings):
     """How long a stream of events may be silent: less than the half minute after which common proxies cut it."""
     largest_body: int = Field(default=4 * 1024 * 1024, gt=0)
     """In bytes."""
+    most_requests: int = Field(default=1000, gt=0)
+    """How many requests may be under way at a time; more are refused with 503."""
+    most_streams: int = Field(default=5000, gt=0)
+    """How many streams may be: each costs about 45 KiB while it is idle."""
+    most_bytes: int = Field(default=256 * 1024 * 1024, gt=0)
+    """How many bytes of bodies may be held at a time."""
     ignore_unknown_parameters: bool = False
     """Whether query and form parameters that a method does not have are ignored. They are refused otherwise."""
     ignore_unknown_fields: bool = False
@@ -102,6 +108,10 @@ class GatewayConfig(Settings):
     """Whether who comes by plain HTTP is sent to HTTPS. Behind a proxy that ends TLS, name it in `trusted_proxies`."""
     hsts_s: int = Field(default=0, ge=0)
     """How long browsers shall come by HTTPS only, in seconds; 0 says nothing."""
+    docs: bool = True
+    """Whether `/openapi.json` describes what is served, for everybody who may reach it."""
+    title: str = "API"
+    """What the documentation calls it."""
     health_components: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = ("database", "redis")
     """What `/health` asks the servers about; what none of them knows is `not_configured`."""
     drain_delay_s: float = Field(default=0, ge=0)

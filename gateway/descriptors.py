@@ -15,6 +15,8 @@ from protobuf.wkt.google.protobuf.descriptor_pb import DescriptorProto, FieldDes
 
 HTTP_OPTION = "google.api.http"
 REST_OPTION = "tandem.gateway.v1.method"
+POLICY_OPTION = "tandem.policy.v1.method"
+"""Who may call: servers decide that. Where a contract says so in this way, the documentation repeats it."""
 
 
 class ContractUnusable(Exception):
@@ -63,6 +65,9 @@ class Method:
     reads: bool
     rest: Rest
     bindings: tuple[Binding, ...]
+    desc: DescMethod
+    access: str = ""
+    """As `tandem.policy.v1.MethodPolicy.Access` calls it; empty where nothing is said."""
 
     @property
     def full_name(self) -> str:
@@ -168,7 +173,18 @@ def _method(registry: Registry, desc: DescMethod) -> Method | None:
         reads=desc.idempotency == MethodOptions.IdempotencyLevel.NO_SIDE_EFFECTS,
         rest=_rest(registry, options),
         bindings=tuple(_bindings(options[extension.type], where)),
+        desc=desc,
+        access=_access(registry, options),
     )
+
+
+def _access(registry: Registry, options: MethodOptions) -> str:
+    extension = registry.extension(POLICY_OPTION)
+    if extension is None or extension.type not in options:
+        return ""
+    policy: Any = options[extension.type]
+    access = getattr(policy, "access", 0)
+    return str(getattr(access, "name", ""))
 
 
 def _bindings(rule: Any, where: str) -> Iterator[Binding]:

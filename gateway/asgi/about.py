@@ -1,27 +1,30 @@
-"""What the gateway says of itself: `/healthz`, `/readyz` and `/health`."""
+"""What the gateway says of itself: `/healthz`, `/readyz`, `/health` and `/openapi.json`."""
 
 import json
 from collections.abc import Mapping, Sequence
 
 from gateway.asgi.door import Own
 from gateway.asgi.exchange import JSON, NO_STORE, Reply
+from gateway.errors import Header
 from gateway.upstream.health import Checks, State
 
 
 class About:
     """Answers probes."""
 
-    def __init__(self, checks: Checks, components: Sequence[str], version: str) -> None:
-        """`components` are health names that servers may know, such as `database`."""
+    def __init__(self, checks: Checks, components: Sequence[str], version: str, openapi: bytes | None = None) -> None:
+        """`components` are health names that servers may know, such as `database`; `openapi` is the documentation."""
         self._checks = checks
         self._components = components
         self._version = version
+        self._openapi = openapi
         self.draining = False
 
     @property
     def paths(self) -> Mapping[bytes, Own]:
         """Where the answers are."""
-        return {b"/healthz": self.alive, b"/readyz": self.ready, b"/health": self.health}
+        documented = {} if self._openapi is None else {b"/openapi.json": self.openapi}
+        return {b"/healthz": self.alive, b"/readyz": self.ready, b"/health": self.health, **documented}
 
     async def alive(self) -> Reply:
         """The process is up; nothing else is looked at."""
@@ -47,6 +50,13 @@ class About:
                 "services": _values(services),
             },
         )
+
+    async def openapi(self) -> Reply:
+        """The documentation, for tools."""
+        return Reply(200, (JSON, _CHECKED), self._openapi or b"", packable=True, own=True)
+
+
+_CHECKED: Header = (b"cache-control", b"no-cache")
 
 
 def _all_ok(states: Mapping[str, State]) -> bool:

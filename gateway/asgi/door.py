@@ -31,6 +31,7 @@ from gateway.asgi.exchange import (
     Stream,
 )
 from gateway.asgi.headers import Headers
+from gateway.asgi.load import Load
 from gateway.asgi.proxies import Network
 from gateway.asgi.route import Route, form, not_acceptable, said_by
 from gateway.asgi.streams import Relay
@@ -77,6 +78,7 @@ class Door:
         statuses: Statuses,
         limits: Limits,
         tracer: Tracer,
+        load: Load,
         browsers: Browsers | None = None,
     ) -> None:
         """`own` are the paths that the gateway answers by itself."""
@@ -85,6 +87,7 @@ class Door:
         self._statuses = statuses
         self._limits = limits
         self._tracer = tracer
+        self._load = load
         self._browsers = browsers or Browsers()
         self._relays: set[Relay] = set()
 
@@ -122,6 +125,8 @@ class Door:
                     return  # probes come every second, and nobody reads their traces
         except Gone:
             log.debug("the client has left the stream", request_id=exchange.request_id)
+        finally:
+            exchange.leave()
         self._tell(exchange, 499 if reply is None else reply.status)
 
     def _tell(self, exchange: Exchange, status: int) -> None:
@@ -141,11 +146,11 @@ class Door:
     async def _reply(self, exchange: Exchange) -> Reply | Stream:
         exchange.read_headers(self._limits.trusted_proxies)
         own = self._own.get(exchange.path)
-        if own is not None:
-            return await self._answered_here(exchange.method, own)
-        if self._limits.https_only and exchange.client.scheme == "http":
-            return Reply(308, ((b"location", https(exchange.headers, exchange.target)), NO_STORE))
         try:
+            if own is not None:
+                return await self._answered_here(exchange.method, own)
+            if self._limits.https_only and exchange.client.scheme == "http":
+                return Reply(308, ((b"location", https(exchange.headers, exchange.target)), NO_STORE))
             route, values = self._routes.find(exchange.method, exchange.path)
         except Refusal as refusal:
             if refusal.http == 405 and exchange.method == "OPTIONS":
@@ -153,6 +158,7 @@ class Door:
                 return Reply(204, (*refusal.headers, NO_STORE, *self._browsers.preflight(exchange.headers, allow)))
             raise
         exchange.template, exchange.manner = route.template, route.manner
+        exchange.slot = self._load.slot(stream=route.stream is not None)
         return await self._served(exchange, route, values)
 
     async def _served(self, exchange: Exchange, route: Route, values: Sequence[str]) -> Reply | Stream:

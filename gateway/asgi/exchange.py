@@ -14,6 +14,7 @@ from opentelemetry.trace import Tracer
 
 from gateway.asgi import encodings, headers, proxies
 from gateway.asgi.headers import Accepted, Headers
+from gateway.asgi.load import Slot
 from gateway.asgi.proxies import Client, Network
 from gateway.asgi.tracing import Trace
 from gateway.errors import Header, Writer, refused, written
@@ -87,6 +88,7 @@ class Exchange:
         "query",
         "request_id",
         "returned",
+        "slot",
         "started",
         "template",
         "trace",
@@ -110,18 +112,23 @@ class Exchange:
         self.client = Client((scope.get("client") or ("",))[0], scope["scheme"])
         self.returned: list[Header] = []
         """Headers that the server has sent as metadata."""
+        self.slot: Slot | None = None
+        """The room that the request has, once it is admitted."""
         self.trace: Trace | None = None
 
     def read_headers(self, trusted: Sequence[Network] = ()) -> None:
         """Put the headers in order; proxies in `trusted` networks say who the client is.
 
         Raises:
-            Refusal: They are too large.
+            Refusal: They are too large, or the path is.
         """
         try:
             headers.read_into(self.headers, self._scope["headers"])
         finally:
             self.request_id = headers.request_id(self.headers)
+        if len(self.path) + len(self.query) > headers.LARGEST:
+            message = f"path and query are longer than {headers.LARGEST} bytes"
+            raise refused(414, "INVALID_ARGUMENT", "TARGET_TOO_LONG", message)
         if trusted:
             self.client = proxies.client(self.client, self.headers, trusted)
 
@@ -153,7 +160,24 @@ class Exchange:
             raise refused(400, "INVALID_ARGUMENT", "BODY_NOT_TAKEN", "this method takes no body")
         content_type = headers.body_type(self.headers, accepted)
         body = await self._whole_body(largest, patience_s)
-        return encodings.unpacked(self.headers, body, largest), content_type
+        whole = encodings.unpacked(self.headers, body, largest)
+        if whole is not body:
+            self.hold(len(whole))
+        return whole, content_type
+
+    def hold(self, size: int) -> None:
+        """Take room for so many bytes.
+
+        Raises:
+            Refusal: There is none.
+        """
+        if self.slot is not None:
+            self.slot.hold(size)
+
+    def leave(self) -> None:
+        """Give back all the room that was taken."""
+        if self.slot is not None:
+            self.slot.leave()
 
     async def _whole_body(self, largest: int, patience_s: float) -> bytes:
         length = self.headers.get(b"content-length")
@@ -164,6 +188,7 @@ class Exchange:
             body: bytes = message.get("body", b"")
             if len(body) > largest:
                 raise encodings.too_large(largest)
+            self.hold(len(body))
             return body
         try:
             async with asyncio.timeout(patience_s):
@@ -183,6 +208,7 @@ class Exchange:
             size += len(part)
             if size > largest:
                 raise encodings.too_large(largest)
+            self.hold(len(part))
             if not message.get("more_body", False):
                 return b"".join(parts)
             message = await self._receive()

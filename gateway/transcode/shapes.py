@@ -185,7 +185,7 @@ def checked(shape: Shape, tree: dict[str, Json], path: str = "") -> None:
 
 
 def _checked_inside(slot: Slot, child: Shape, value: Json, where: str) -> None:
-    if type(value) is dict:
+    if type(value) is dict and not slot.repeated:
         if not slot.is_map:
             checked(child, value, f"{where}.")
             return

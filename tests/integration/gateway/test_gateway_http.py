@@ -101,6 +101,8 @@ async def test_options_names_the_methods(client: httpx.AsyncClient) -> None:
     answer = await client.options("/v1/shelves/s/books")
     assert (answer.status_code, answer.headers["allow"], answer.content) == (204, "GET, HEAD, OPTIONS, POST", b"")
     assert (await client.options("/v1/nothing")).status_code == 404
+    answer = await client.options("/healthz")
+    assert (answer.status_code, answer.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
 
 
 async def test_a_method_that_is_not_served_is_405(client: httpx.AsyncClient) -> None:

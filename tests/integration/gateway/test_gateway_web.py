@@ -1,5 +1,6 @@
 """What browsers, proxies and configuration have to do with it, over a real socket."""
 
+import asyncio
 import gzip
 import json
 import zlib
@@ -155,3 +156,61 @@ async def test_json_is_written_as_configured(descriptors: Path) -> None:
         answer = await gateway.client.post("/v1/echo", json={"kind": "PAPER", "int64Value": 5, "nested": {}})
         assert answer.json() == {"kind": 1, "int64_value": "5", "nested": {}}
         assert (await gateway.client.get("/v1/shelves/s/titles")).json() == []
+
+
+async def test_the_documentation_is_served_unless_it_is_switched_off(gateway: Running, descriptors: Path) -> None:
+    answer = await gateway.client.get("/openapi.json")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    assert answer.headers["content-encoding"] == "gzip"
+    assert (answer.json()["openapi"], answer.json()["info"]["title"]) == ("3.1.0", "API")
+    assert "/v1/shelves/{shelf}/books" in answer.json()["paths"]
+    async with configured(descriptors, docs=False) as other:
+        assert (await other.client.get("/openapi.json")).status_code == 404
+    async with configured(descriptors, title="Library") as other:
+        assert (await other.client.get("/openapi.json")).json()["info"]["title"] == "Library"
+
+
+async def test_more_than_may_be_under_way_is_refused_at_once(descriptors: Path) -> None:
+    async with configured(descriptors, most_requests=1, most_streams=1) as gateway, asyncio.timeout(20):
+        client, library = gateway.client, gateway.library
+        first = asyncio.create_task(client.post("/v1/act", json={"sleep": True}))
+        await library.sleeping.wait()
+        second = await client.get("/v1/shelves/s/books")
+        assert (second.status_code, reason(second), second.headers["retry-after"]) == (503, "OVERLOADED", "1")
+        assert (await client.get("/healthz")).status_code == 200
+        assert (await client.get("/v1/watch?count=1")).status_code == 200  # streams are counted for themselves
+        library.waking.set()
+        assert (await first).status_code == 200
+        assert (await client.get("/v1/shelves/s/books")).status_code == 200
+
+        library.waking.clear()
+        async with client.stream("GET", "/v1/watch?count=1&hang=true") as stream:
+            assert stream.status_code == 200
+            assert (await client.get("/v1/watch")).status_code == 503
+            assert (await client.get("/v1/shelves/s/books")).status_code == 200
+        while (await client.get("/v1/watch")).status_code != 200:
+            await asyncio.sleep(0.01)
+
+
+async def test_bodies_are_refused_before_memory_grows(descriptors: Path) -> None:
+    async with configured(descriptors, most_bytes=10_000) as gateway:
+        client = gateway.client
+        for _ in range(3):
+            assert (await client.post("/v1/echo", content=b" " * 9_900 + b"{}")).status_code == 200
+        for body in (b" " * 10_001, gzip.compress(b" " * 10_001, mtime=0)):
+            encoding = {"content-encoding": "gzip"} if len(body) < 1000 else {}
+            answer = await client.post("/v1/echo", content=body, headers=encoding)
+            assert (answer.status_code, reason(answer)) == (503, "OVERLOADED")
+        assert (await client.post("/v1/echo", content=chunks(b" " * 9_000, b" " * 9_000))).status_code == 503
+        assert (await client.post("/v1/echo", content=chunks(b" " * 5_000, b"{}"))).status_code == 200
+
+
+async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+async def test_too_long_a_target_is_414(client: httpx.AsyncClient) -> None:
+    for path in ("/v1/files/" + "x" * 16_384, "/v1/echo?text=" + "x" * 16_384):
+        answer = await client.get(path)
+        assert (answer.status_code, reason(answer)) == (414, "TARGET_TOO_LONG")

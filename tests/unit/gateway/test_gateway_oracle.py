@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import Violation
-from gateway.transcode.request import Request
+from gateway.transcode.request import FORM, Leniency, Request
 from gateway.transcode.response import Response
 from gateway.transcode.shapes import Shapes
 from tests.unit.gateway import toy
@@ -17,6 +17,7 @@ from tests.unit.gateway import toy
 EVERYTHING = toy.google_type("Everything")
 METHOD, BINDING, TEMPLATE = toy.binding("Echo", "POST /v1/echo")
 REQUEST = Request(METHOD, BINDING, TEMPLATE, Shapes(toy.library().registry))
+LENIENT = Request(METHOD, BINDING, TEMPLATE, Shapes(toy.library().registry), Leniency(members=True))
 RESPONSE = Response(METHOD, BINDING, toy.library().registry)
 
 # Surrogates cannot be in a protobuf string.
@@ -169,6 +170,20 @@ def test_no_query_does_worse_than_a_violation(pairs: list[tuple[str, str]]) -> N
         assert violation.description
 
 
+SIGN = Request(*toy.binding("Sign", "POST /v1/sign/{nested.name}"), Shapes(toy.library().registry))
+FORM_NAMES = st.sampled_from(["name", "my_number", "inner.name", "inner.inner.tags", "tags", "tags[0]", "x", ""])
+
+
+@given(st.lists(st.tuples(FORM_NAMES, st.text(string.printable, max_size=12)), max_size=4), st.text(max_size=8))
+@settings(deadline=None)
+def test_no_form_does_worse_than_a_violation(pairs: list[tuple[str, str]], rest: str) -> None:
+    form = "&".join([*(f"{name}={value}" for name, value in pairs), rest])
+    try:
+        SIGN.encode(["n"], b"", form.encode("utf-8", "surrogatepass"), content_type=FORM)
+    except Violation as violation:
+        assert violation.description
+
+
 json_trees = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
@@ -179,7 +194,26 @@ json_trees = st.recursive(
 @given(st.dictionaries(NAMES, json_trees, max_size=5))
 @settings(deadline=None)
 def test_no_json_does_worse_than_a_violation(tree: dict[str, Any]) -> None:
+    for request in (REQUEST, LENIENT):
+        try:
+            request.encode([], b"", json.dumps(tree).encode())
+        except Violation as violation:
+            assert violation.description
+            assert request is REQUEST or violation.reason != "UNKNOWN_FIELD"
+
+
+EDIT = Request(*toy.binding("Edit", "PATCH /v1/things/{thing.int32_value}"), Shapes(toy.library().registry))
+
+
+@given(st.dictionaries(NAMES, json_trees, max_size=5))
+@settings(deadline=None)
+def test_an_implied_mask_names_what_was_sent_and_nothing_else(tree: dict[str, Any]) -> None:
     try:
-        REQUEST.encode([], b"", json.dumps(tree).encode())
-    except Violation as violation:
-        assert violation.description
+        data = EDIT.encode(["7"], b"", json.dumps(tree).encode())
+    except Violation:
+        return
+    paths = toy.google_type("EditRequest").FromString(data).update_mask.paths
+    known = EVERYTHING.DESCRIPTOR.fields_by_name
+    assert {path.partition(".")[0] for path in paths} == set(tree)
+    for path in paths:
+        assert path in known or path.startswith(("nested.", "choice_nested."))

@@ -1,7 +1,7 @@
 """Compiles contracts for the gateway's tests: `library.proto`, and little ones out of a string."""
 
 from functools import cache
-from importlib import metadata, resources
+from importlib import import_module, metadata, resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,7 +26,7 @@ import "tandem/gateway/v1/gateway.proto";
 """
 
 
-def compiled(source: str, *, imports: bool = True) -> bytes:
+def compiled(source: str, *more: str, imports: bool = True) -> bytes:
     """A FileDescriptorSet, by protoc."""
     with TemporaryDirectory() as folder:
         (Path(folder) / "toy.proto").write_text(source)
@@ -39,12 +39,27 @@ def compiled(source: str, *, imports: bool = True) -> bytes:
                 f"-I{metadata.distribution('googleapis-common-protos').locate_file('')}",
                 f"-I{resources.files('grpc_tools') / '_proto'}",
                 *(["--include_imports"] if imports else []),
+                "--include_source_info",
+                *more,
                 f"--descriptor_set_out={out}",
                 "toy.proto",
             ]
         )
         assert code == 0
         return out.read_bytes()
+
+
+def compiled_with_rules(body: str) -> bytes:
+    """A contract of a few lines that uses `buf.validate`."""
+    rules = import_module("protovalidate._gen.buf.validate.validate_pb").desc()
+    files = FileDescriptorSet()
+    for file in (*rules.dependencies, rules):
+        files.file.add().MergeFromString(file.proto.to_binary())
+    with TemporaryDirectory() as folder:
+        known = Path(folder) / "rules.binpb"
+        known.write_bytes(files.SerializeToString())
+        source = _HEADER + 'import "buf/validate/validate.proto";' + body
+        return compiled(source, f"--descriptor_set_in={known}")
 
 
 @cache

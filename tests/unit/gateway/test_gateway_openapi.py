@@ -1,0 +1,281 @@
+"""The documentation says what the gateway does, and every word of it is checked against the gateway."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped] # it has no types
+import pytest
+from google.protobuf import json_format
+
+from gateway.descriptors import Contract, parsed
+from gateway.errors import Violation
+from gateway.openapi.document import document
+from gateway.transcode.request import Request
+from gateway.transcode.response import Response, Spelling
+from gateway.transcode.shapes import Shapes
+from tests.unit.gateway import toy
+
+
+def written(contract: Contract, spelling: Spelling | None = None) -> dict[str, Any]:
+    return dict(json.loads(document(contract, title="Library", version="1", spelling=spelling or Spelling())))
+
+
+DOCUMENT = written(toy.library())
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in DOCUMENT["paths"].items():
+        for verb, operation in item.items():
+            yield path, verb, operation
+
+
+def operation(verb: str, path: str) -> dict[str, Any]:
+    return dict(DOCUMENT["paths"][path][verb])
+
+
+def schema(name: str) -> dict[str, Any]:
+    return dict(DOCUMENT["components"]["schemas"][f"library.v1.{name}"])
+
+
+def validator(reference: dict[str, Any], source: dict[str, Any] = DOCUMENT) -> Any:
+    """Judges values by a schema of the document."""
+    return jsonschema.Draft202012Validator({**reference, "components": source["components"]})
+
+
+def references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if "$ref" in value:
+            yield value["$ref"]
+        for inner in value.values():
+            yield from references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from references(inner)
+
+
+def parameters(verb: str, path: str) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(one["in"], one["name"]): one for one in operation(verb, path).get("parameters", [])}
+
+
+def test_every_route_is_an_operation_and_every_operation_has_a_name_of_its_own() -> None:
+    bindings = [one for method in toy.library().methods for one in method.bindings if one.verb != "REPORT"]
+    names = [operation["operationId"] for _, _, operation in operations()]
+    assert len(names) == len(set(names)) == len(bindings)
+
+
+def test_every_reference_leads_somewhere_and_every_schema_is_one() -> None:
+    known = {f"#/components/schemas/{name}" for name in DOCUMENT["components"]["schemas"]}
+    assert set(references(DOCUMENT)) <= known
+    for name, one in DOCUMENT["components"]["schemas"].items():
+        assert re.fullmatch(r"[A-Za-z0-9._-]+", name)
+        jsonschema.Draft202012Validator.check_schema(one)
+
+
+def test_the_variables_of_a_path_are_its_parameters() -> None:
+    for path, _, one in operations():
+        described = [parameter["name"] for parameter in one.get("parameters", []) if parameter["in"] == "path"]
+        assert described == re.findall(r"\{([^}]*)\}", path)
+        assert all(parameter["required"] for parameter in one.get("parameters", []) if parameter["in"] == "path")
+
+
+def test_two_templates_of_one_shape_are_one_path() -> None:
+    contract = toy.little(
+        "message M { string a = 1; string b = 2; } service S {"
+        'rpc Get(M) returns (M) { option (google.api.http) = { get: "/m/{a}:x" }; }'
+        'rpc Put(M) returns (M) { option (google.api.http) = { put: "/m/{b}:x" body: "*" }; } }'
+    )
+    (path, item) = next(iter(written(contract)["paths"].items()))
+    assert (path, set(item)) == ("/m/{a}:x", {"get", "put"})
+    assert [one["name"] for one in item["put"]["parameters"]] == ["a"]
+
+
+def test_a_wildcard_without_a_name_is_a_parameter_too() -> None:
+    contract = toy.little(
+        "message M { string a = 1; string b = 2; } service S {"
+        'rpc Get(M) returns (M) { option (google.api.http) = { get: "/x/*/{a=y/*}/**" }; } }'
+    )
+    ((path, item),) = written(contract)["paths"].items()
+    assert path == "/x/{segment1}/{a}/{segment4}"
+    described = [(one["name"], one.get("description")) for one in item["get"]["parameters"] if one["in"] == "path"]
+    assert described == [("segment1", None), ("a", "May hold slashes."), ("segment4", None)]
+
+
+def test_an_operation_has_the_words_of_its_comment() -> None:
+    act = operation("post", "/v1/act")
+    assert act["summary"] == "Fails, sleeps or says what it was sent, as it is told"
+    assert act["description"] == f"{act['summary']}."
+    assert schema("ActRequest")["properties"]["code"]["description"] == "The name of a gRPC code to fail with."
+
+
+def test_headers_are_parameters_where_they_are_taken() -> None:
+    assert {name for where, name in parameters("delete", "/v1/shelves/{shelf}/books/{book}") if where == "header"} == {
+        "If-Match",
+        "Idempotency-Key",
+    }
+    assert ("header", "If-None-Match") in parameters("get", "/v1/shelves/{shelf}/books/{book}")
+    assert ("header", "Last-Event-ID") in parameters("get", "/v1/watch")
+
+
+def test_what_is_neither_in_the_path_nor_in_the_body_is_in_the_query() -> None:
+    assert list(parameters("get", "/v1/shelves/{shelf}/books")) == [
+        ("path", "shelf"),
+        ("query", "pageSize"),
+        ("query", "pageToken"),
+    ]
+    everything = parameters("get", "/v1/echo")
+    assert everything["query", "counts"]["style"] == "deepObject"
+    assert everything["query", "nested.inner.inner.name"]["schema"] == {"type": "string"}
+    assert not {"nests", "byNumber", "any", "nested"} & {name for _, name in everything}
+    assert [where for where, _ in parameters("post", "/v1/act")] == ["header"]
+    assert ("query", "book.title") not in parameters("post", "/v1/shelves/{shelf}/books")
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "status", "media"),
+    [
+        ("get", "/v1/shelves/{shelf}/books", "200", {"application/json"}),
+        ("post", "/v1/shelves/{shelf}/books", "201", {"application/json"}),
+        ("delete", "/v1/shelves/{shelf}/books/{book}", "204", set()),
+        ("get", "/v1/watch", "200", {"application/x-ndjson", "text/event-stream"}),
+        ("get", "/v1/downloads", "200", {"*/*"}),
+        ("put", "/v1/pictures/{name}", "200", {"*/*"}),
+    ],
+)
+def test_how_an_operation_answers(verb: str, path: str, status: str, media: set[str]) -> None:
+    responses = operation(verb, path)["responses"]
+    assert set(responses) - {"default", "304"} == {status}
+    assert set(responses[status].get("content", {})) == media
+    assert responses["default"]["content"]["application/json"]["schema"]["$ref"].endswith("/Error")
+
+
+def test_a_created_resource_has_its_headers_and_a_known_one_may_be_unchanged() -> None:
+    created = operation("post", "/v1/shelves/{shelf}/books")["responses"]["201"]
+    assert set(created["headers"]) == {"ETag", "Location"}
+    assert "304" in operation("get", "/v1/shelves/{shelf}/books/{book}")["responses"]
+
+
+def test_an_oauth_endpoint_is_described_as_one() -> None:
+    token = operation("post", "/v1/token")
+    content = token["requestBody"]["content"]
+    assert set(content) == {"application/json", "application/x-www-form-urlencoded"}
+    assert token["responses"]["default"]["content"]["application/json"]["schema"]["$ref"].endswith("/OAuthError")
+    assert "client_id" in schema("TokenRequest-snake")["properties"]
+
+
+def test_a_raw_body_may_be_anything() -> None:
+    assert operation("put", "/v1/pictures/{name}")["requestBody"] == {"content": {"*/*": {"schema": {}}}}
+
+
+EVERYTHING: dict[str, Any] = {
+    "text": "é",
+    "int64Value": "-5",
+    "uint64Value": "5",
+    "bytesValue": "AAE=",
+    "kind": "SCREEN",
+    "nested": {"inner": {"tags": ["a"]}},
+    "nests": [{}, {"name": "n"}],
+    "counts": {"a": 1},
+    "byNumber": {"-1": {"name": "n"}},
+    "time": "2026-01-31T12:00:00.000001Z",
+    "duration": "-0.500s",
+    "mask": "a,bC.d",
+    "wrappedNumber": "0",
+    "struct": {"a": [1, None]},
+    "value": None,
+    "any": {"@type": "type.googleapis.com/library.v1.Nested", "name": "n"},
+}
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [Spelling(), Spelling(proto_names=True), Spelling(enum_numbers=True), Spelling(omit_defaults=True)],
+    ids=["default", "proto names", "enum numbers", "without defaults"],
+)
+def test_an_answer_fits_its_schema(spelling: Spelling) -> None:
+    source = written(toy.library(), spelling)
+    method, binding, _ = toy.binding("Echo", "POST /v1/echo")
+    message = json_format.ParseDict(EVERYTHING, toy.google_type("Everything")(), descriptor_pool=toy.pool())
+    response = Response(method, binding, toy.library().registry, spelling)
+    answer = json.loads(response.decode(message.SerializeToString()).body)
+    reference = source["paths"]["/v1/echo"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+    judge = validator(reference, source)
+    assert list(judge.iter_errors(answer)) == []
+    properties = source["components"]["schemas"]["library.v1.Everything"]["properties"]
+    assert answer.keys() <= properties.keys()
+    broken = {**answer, next(name for name in answer if "text" in name.lower()): 5}
+    assert not judge.is_valid(broken)
+
+
+@pytest.mark.parametrize("name", [name for name in EVERYTHING if name != "value"])
+def test_what_a_schema_refuses_the_gateway_refuses_too(name: str) -> None:
+    request = Request(*toy.binding("Echo", "POST /v1/echo"), Shapes(toy.library().registry))
+    judge = validator({"$ref": "#/components/schemas/library.v1.Everything"})
+    for value in (True, [True], {"x": True}):
+        if not judge.is_valid({name: value}):
+            with pytest.raises(Violation):
+                request.encode([], b"", json.dumps({name: value}).encode())
+        else:
+            assert name in ("struct", "nested")
+
+
+def test_rules_narrow_what_is_documented() -> None:
+    rules = """
+        message M {
+          string name = 1 [(buf.validate.field).string = {min_len: 1, max_len: 9, pattern: "^[a-z]+$", example: "abc"}];
+          string id = 2 [(buf.validate.field).string.uuid = true];
+          int32 size = 3 [(buf.validate.field).int32 = {gte: 0, lt: 10}];
+          repeated string tags = 4 [(buf.validate.field).repeated = {max_items: 3, unique: true,
+            items: {string: {max_len: 5}}}];
+          map<string, string> notes = 5 [(buf.validate.field).map = {max_pairs: 2, keys: {string: {max_len: 4}}}];
+          Colour colour = 6 [(buf.validate.field).enum.not_in = 0];
+          string maybe = 7 [(buf.validate.field) = {string: {min_len: 3}, ignore: IGNORE_IF_ZERO_VALUE}];
+          string kind = 8 [(buf.validate.field).string = {in: ["a", "b"]}];
+          M inner = 9 [(buf.validate.field).required = true];
+          string never = 10 [(buf.validate.field).string.const = "x", (buf.validate.field).ignore = IGNORE_ALWAYS];
+        }
+        enum Colour { COLOUR_UNSPECIFIED = 0; RED = 1; }
+        service S { rpc Make(M) returns (M) { option (google.api.http) = { post: "/m" body: "*"
+          additional_bindings { get: "/m" } additional_bindings { patch: "/m" body: "*" } }; } }
+    """
+    made = written(parsed(toy.compiled_with_rules(rules)))
+    assert made["components"]["schemas"]["toy.v1.M"]["properties"] == {
+        "name": {"type": "string", "minLength": 1, "maxLength": 9, "pattern": "^[a-z]+$", "examples": ["abc"]},
+        "id": {"type": "string", "format": "uuid"},
+        "size": {"type": "integer", "format": "int32", "minimum": 0, "exclusiveMaximum": 10},
+        "tags": {"type": "array", "items": {"type": "string", "maxLength": 5}, "maxItems": 3, "uniqueItems": True},
+        "notes": {
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+            "maxProperties": 2,
+            "propertyNames": {"maxLength": 4},
+        },
+        "colour": {"$ref": "#/components/schemas/toy.v1.Colour", "enum": ["RED"]},
+        "maybe": {"type": "string"},
+        "kind": {"type": "string", "enum": ["a", "b"]},
+        "inner": {"$ref": "#/components/schemas/toy.v1.M"},
+        "never": {"type": "string"},
+    }
+    post, patch = (made["paths"]["/m"][verb]["requestBody"] for verb in ("post", "patch"))
+    assert post["content"]["application/json"]["schema"]["required"] == ["name", "id", "colour", "inner"]
+    assert post["required"]
+    assert "required" not in patch["content"]["application/json"]["schema"]
+    query = {one["name"]: one.get("required", False) for one in made["paths"]["/m"]["get"]["parameters"]}
+    assert (query["name"], query["size"]) == (True, False)
+
+
+def test_who_may_call_is_said_where_the_contract_says_so() -> None:
+    policy = 'import "tandem/policy/v1/policy.proto";'
+    rpcs = "".join(
+        f'rpc {access.title().replace("_", "")}(M) returns (M) {{ option (google.api.http) = {{ get: "/{access}" }};'
+        f" option (tandem.policy.v1.method) = {{ access: {access} }}; }}"
+        for access in ("ANYONE", "SIGNED_IN", "TOKEN_OPTIONAL")
+    )
+    made = written(toy.little(f"{policy} message M {{ string a = 1; }} service S {{ {rpcs} }}"))
+    assert {path: item["get"]["security"] for path, item in made["paths"].items()} == {
+        "/ANYONE": [],
+        "/SIGNED_IN": [{"bearer": []}],
+        "/TOKEN_OPTIONAL": [{"bearer": []}, {}],
+    }
+    assert all("security" not in one for _, _, one in operations())
