@@ -102,6 +102,7 @@ async def test_rest_patches_what_it_sends_and_puts_the_whole(stack: Stack) -> No
     assert (await sent("PUT", {"title": "Stay"}))["description"] == ""
     whole = (await door.client.get(path, headers=headers)).json()
     assert await sent("PUT", whole, **{"if-match": f'"{whole["etag"]}"'}) == whole, "what was got can be put back"
+    assert await sent("PATCH", whole) == whole, "or sent as a patch"
     stale = await door.client.patch(path, json={"title": "x"}, headers=headers | {"if-match": '"1"'})
     assert stale.status_code == 412
     gone = await door.client.delete(path, headers=headers)
