@@ -4,14 +4,13 @@ Exit code 0 after a signal, 2 with one line on stderr when the gateway cannot be
 """
 
 import argparse
-import asyncio
-import signal
 import sys
 from typing import Any, NoReturn
 
 from chassis import config as settings
 from chassis import logs
 from chassis.config import ConfigError
+from chassis.process import run
 from gateway import app
 from gateway.config import GatewayConfig
 
@@ -48,28 +47,6 @@ def _given(arguments: list[str]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-async def _until_stopped(config: GatewayConfig) -> None:
-    loop = asyncio.get_running_loop()
-    stopped = asyncio.Event()
-    signals = (signal.SIGTERM, signal.SIGINT)
-    for number in signals:
-        loop.add_signal_handler(number, stopped.set)
-    async with app.running(config):
-        await stopped.wait()
-        for number in signals:
-            loop.remove_signal_handler(number)  # a second signal ends the process at once
-
-
-def main(arguments: list[str]) -> int:
-    """Run the gateway; the process's exit code."""
-    logs.configure(app.SERVICE_NAME)
-    try:
-        asyncio.run(_until_stopped(settings.read(GatewayConfig, **_given(arguments))))
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the one line that the person who started it reads
-        return 2
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    logs.configure(app.SERVICE_NAME)
+    run(lambda: app.running(settings.read(GatewayConfig, **_given(sys.argv[1:]))))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from chassis import logs
 from chassis.config import ConfigError, read
 from chassis.errors import DomainError
-from chassis.server import run
+from chassis.process import run
 from identity_service.access_tokens import AUDIENCES, CLIENT, SCOPES
 from identity_service.accounts.domain import Secret
 from identity_service.app import provisioning, running

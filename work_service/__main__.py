@@ -2,7 +2,7 @@
 
 from chassis import logs
 from chassis.config import read
-from chassis.server import run
+from chassis.process import run
 from work_service.app import running
 from work_service.config import WorkSettings
 
