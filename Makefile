@@ -19,29 +19,55 @@ PIP := python -m pip --disable-pip-version-check --quiet
 run: $(STANDALONE) ## Start everything on this machine; Ctrl-C stops it
 	@exec python -m standalone
 
+.PHONY: admin
+admin: $(STANDALONE) ## Make an administrator of what runs: make admin EMAIL=you@example.com
+	@python -m standalone create-admin "$(EMAIL)" $(if $(PROMOTE),--promote)
+
+.PHONY: demo
+demo: $(DEV) ## Fill what runs with something to look at: three people, three projects, sixty tasks
+	@python -m tests.demo
+
+.PHONY: demo-large
+demo-large: $(DEV) ## Besides, a million tasks in 10,000 projects, by COPY; takes some minutes
+	@python -m tests.demo --large
+
 .PHONY: dev
 dev: $(DEV) ## The same, restarted when a source file is saved
 	@exec python -m standalone --reload
 
 .PHONY: test
-test: $(DEV) ## All tests that need nothing but pip, and the coverage gate
+test: $(DEV) ## All tests that need nothing but pip; COVERAGE=yes measures, too, which takes twice as long
+ifdef COVERAGE
 	@coverage erase
-	coverage run -m pytest -q -n 2 --dist loadfile -m "not engines and not soak"
+	coverage run -m pytest $(ALONE)
 	@coverage combine --quiet
 	coverage report
+else
+	pytest $(ALONE)
+endif
+
+# A file at a time, on as many CPUs as there are to spare: each worker has a system of its own.
+WORKERS ?= 2
+ALONE := -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not engines and not soak"
 
 .PHONY: test-engines
-test-engines: $(DEV) ## Tests that need an engine beyond pip, and the contract on PostgreSQL 16
-	pytest -q -n 2 --dist loadfile --postgres 16 -m "not engines and not soak" tests/contract
-	@pytest -q -m engines; code=$$?; \
-	if [ $$code -eq 5 ]; then echo "test-engines: no test needs an engine yet"; else exit $$code; fi
+test-engines: $(DEV) ## Tests that need an engine beyond pip (Redis, Chromium, Envoy, PgBouncer), and the contract on PostgreSQL 16, by Envoy and by PgBouncer
+	pytest $(ALONE) --postgres 16 tests/contract
+	pytest $(ALONE) --rest envoy -k "not grpc" $(BY_ENVOY)
+	pytest $(ALONE) --pooled $(BY_POOLER)
+	pytest -q -m engines
+
+# Where locks are taken, and held to the end of a transaction.
+BY_POOLER := $(addprefix tests/contract/test_,concurrency.py linearizability.py attempts.py batches.py relations.py tags.py project_states.py transfer.py)
+# Where the door makes a difference.
+BY_ENVOY := $(addprefix tests/contract/test_,rest.py main_job.py projects.py tasks.py members.py comments.py sessions.py bad_input.py)
 
 .PHONY: soak
 soak: $(DEV) ## Long and large tests; not in CI
 	@pytest -q -m soak
 
 .PHONY: check
-check: proto-check lint types licences audit test ## What CI runs, in the same order
+check: proto-check lint types licences audit test ## Everything that must hold; CI runs it with COVERAGE=yes
 
 ##@ Parts of the check
 
@@ -81,6 +107,10 @@ proto-check: $(DEV) ## Fail if regeneration changes anything, or if the contract
 	buf format -d --exit-code protos
 	@.ci/breaking
 
+.PHONY: docs
+docs: $(DEV) ## Write docs/permissions.md anew: who may call what
+	@python docs/permissions.py
+
 ##@ The database
 
 .PHONY: migrate
@@ -92,6 +122,10 @@ migrate: $(STANDALONE) ## Bring the databases of IDENTITY_DATABASE_URL and WORK_
 .PHONY: bench
 bench: $(DEV) ## Requests per second and CPU per request, against a system of its own
 	@python -m tests.bench
+
+.PHONY: bench-gateway
+bench-gateway: $(DEV) ## CPU per request of the gateway, beside a bare loop and Envoy
+	@python -m tests.bench.gateway
 
 .PHONY: lock
 lock: $(DEV) ## Resolve the dependencies anew

@@ -6,9 +6,8 @@ audience and time are all right. This module issues nothing and knows no user.
 
 import asyncio
 import hashlib
-import re
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -17,17 +16,24 @@ from uuid import UUID
 
 import jwt
 import structlog
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from chassis.clock import Clock
+from chassis.compact_jws import CompactJws
 from chassis.errors import Unauthenticated, Unavailable
 
 log = structlog.get_logger()
 
 ALGORITHMS = ("ES256", "RS256")
 LEEWAY = timedelta(seconds=30)  # clocks differ; RFC 7519 allows no more than a few minutes
+EXPIRED_FOR_ALL = 2 * LEEWAY  # after its end, a token is taken nowhere: not by a clock that is behind one that is ahead
+KEY_SET_LIFETIME = timedelta(minutes=4)  # under the five that issuers commonly allow for caching
+KEY_SET_TRUSTED_FOR = timedelta(hours=1)  # while the issuer cannot be reached
 CACHED_TOKENS = 10_000
-_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
-_LONGEST_TOKEN = 8192
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_CACHED_FOR = timedelta(minutes=1)  # what is wrong with this cache is wrong for no longer
+_TYPES = frozenset({"at+jwt", "application/at+jwt"})
+_SMALLEST_RSA_BITS = 2048
 _REQUIRED = ("iss", "sub", "sub_type", "aud", "exp", "iat", "jti", "client_id")
 
 
@@ -58,6 +64,12 @@ class TokenExpired(Unauthenticated):
     reason = "TOKEN_EXPIRED"
 
 
+class TokenRevoked(Unauthenticated):
+    """This access token was revoked."""
+
+    reason = "TOKEN_REVOKED"
+
+
 class KeysUnavailable(Unavailable):
     """The keys that verify access tokens cannot be fetched."""
 
@@ -79,6 +91,8 @@ class Principal:
     subject_type: SubjectType = SubjectType.USER
     scopes: frozenset[str] = frozenset()
     """What a machine's token is good for: the `scope` claim. People are not limited by it."""
+    token_version: int = 0
+    """Which of its subject's tokens this is: all those below some version can be invalidated at once."""
 
     @property
     def is_machine(self) -> bool:
@@ -104,16 +118,41 @@ class KeySource(Protocol):
         ...
 
 
+class RevocationList(Protocol):
+    """Knows which tokens were revoked: `chassis.revocations` keeps one."""
+
+    def refuses(self, principal: Principal, kid: str) -> bool:
+        """Whether a token that was signed with the key `kid` is no longer good."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    kid: str
+    principal: Principal
+    until: datetime
+    """How long the signature need not be looked at again."""
+
+
 class TokenVerifier:
     """Turns a bearer token into a principal."""
 
-    def __init__(self, keys: KeySource, clock: Clock, *, issuer: str, audience: str) -> None:
-        """Trust `keys` for tokens of `issuer` that are meant for `audience`."""
+    def __init__(
+        self,
+        keys: KeySource,
+        clock: Clock,
+        *,
+        issuer: str,
+        audience: str,
+        revocations: RevocationList | None = None,
+    ) -> None:
+        """Trust `keys` for tokens of `issuer` that are meant for `audience`, unless `revocations` refuses them."""
         self._keys = keys
         self._clock = clock
         self._issuer = issuer
         self._audience = audience
-        self._verified: OrderedDict[bytes, tuple[str, Principal]] = OrderedDict()
+        self._revocations = revocations
+        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
 
     async def verify(self, token: str) -> Principal:
         """Who holds this token.
@@ -121,33 +160,28 @@ class TokenVerifier:
         Raises:
             TokenInvalid: It is not an access token of our issuer for this audience, signed with a key of today.
             TokenExpired: It was one.
+            TokenRevoked: It would still be one.
             KeysUnavailable: Nobody can say, because the keys cannot be had.
         """
         digest = hashlib.sha256(token.encode()).digest()
-        known = self._verified.get(digest)
-        if known is not None and await self._keys.find(known[0]) is not None:
-            self._verified.move_to_end(digest)
-            self._refuse_expired(known[1])
-            return known[1]
-        kid, principal = await self._verify(token)
-        self._verified[digest] = (kid, principal)
-        if len(self._verified) > CACHED_TOKENS:
-            self._verified.popitem(last=False)
-        return principal
+        verified = self._verified.get(digest)
+        if verified is None or verified.until <= self._clock.now() or await self._keys.find(verified.kid) is None:
+            self._verified.pop(digest, None)
+            verified = await self._verify(token)
+            self._verified[digest] = verified
+            if len(self._verified) > CACHED_TOKENS:
+                self._verified.popitem(last=False)
+        if self._revocations is not None and self._revocations.refuses(verified.principal, verified.kid):
+            raise TokenRevoked
+        return verified.principal
 
-    async def _verify(self, token: str) -> tuple[str, Principal]:
-        if len(token) > _LONGEST_TOKEN or not _COMPACT.fullmatch(token):
-            raise TokenInvalid
-        try:
-            header = jwt.get_unverified_header(token)
-        except jwt.InvalidTokenError:
-            raise TokenInvalid from None
-        kid = header.get("kid")
+    async def _verify(self, token: str) -> _Verified:
+        jws = CompactJws.read(token)
         # Other kinds of token are signed with the same keys one day: the type keeps them apart (RFC 8725, 3.11).
-        if header.get("typ") not in {"at+jwt", "application/at+jwt"} or "crit" in header or not isinstance(kid, str):
+        if jws is None or jws.type not in _TYPES:
             raise TokenInvalid
-        key = await self._keys.find(kid)
-        if key is None or header.get("alg") != key.algorithm:
+        key = await self._keys.find(jws.kid)
+        if key is None or jws.algorithm != key.algorithm:
             raise TokenInvalid
         try:
             claims = jwt.decode(
@@ -160,22 +194,21 @@ class TokenVerifier:
                 options={"require": list(_REQUIRED), "verify_exp": False, "verify_iat": False, "verify_nbf": False},
             )
             principal = _principal(claims)
+            not_before = datetime.fromtimestamp(max(claims["iat"], claims.get("nbf", 0)), UTC)
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError, OverflowError):
             raise TokenInvalid from None
-        not_before = datetime.fromtimestamp(max(claims["iat"], claims.get("nbf", 0)), UTC)
-        if not_before > self._clock.now() + LEEWAY:
+        now = self._clock.now()
+        if not_before > now + LEEWAY:
             raise TokenInvalid
-        self._refuse_expired(principal)
-        return kid, principal
-
-    def _refuse_expired(self, principal: Principal) -> None:
-        if principal.expires_at <= self._clock.now() - LEEWAY:
+        expires_at = principal.expires_at + LEEWAY
+        if expires_at <= now:
             raise TokenExpired
+        return _Verified(jws.kid, principal, until=min(expires_at, now + _CACHED_FOR))
 
 
 def _principal(claims: Mapping[str, Any]) -> Principal:
-    for moment in ("exp", "iat"):
-        if isinstance(claims[moment], bool) or not isinstance(claims[moment], int | float):
+    for moment in ("exp", "iat", "nbf"):
+        if isinstance(claims.get(moment, 0), bool) or not isinstance(claims.get(moment, 0), int | float):
             raise TypeError(moment)
     roles = claims.get("roles", [])
     if not isinstance(roles, list):
@@ -195,7 +228,15 @@ def _principal(claims: Mapping[str, Any]) -> Principal:
         expires_at=datetime.fromtimestamp(claims["exp"], UTC),
         subject_type=subject_type,
         scopes=frozenset(scope.split()),
+        token_version=_version(claims.get("token_version", 0)),
     )
+
+
+def _version(value: Any) -> int:
+    """Tokens of before there were versions have none, which is lower than any."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise TypeError("token_version")
+    return value
 
 
 def bearer(metadata: Mapping[str, str]) -> str:
@@ -212,17 +253,33 @@ def bearer(metadata: Mapping[str, str]) -> str:
 
 def verification_keys(jwks: Iterable[Mapping[str, Any]]) -> dict[str, VerificationKey]:
     """The usable signature keys of a JSON Web Key Set, by `kid`. Others are passed over (RFC 7517, section 5)."""
+    known = [jwk for jwk in jwks if isinstance(jwk.get("kid"), str)]
+    uses = Counter(jwk["kid"] for jwk in known)
     keys = {}
-    for jwk in jwks:
-        if jwk.get("use", "sig") != "sig" or jwk.get("alg") not in ALGORITHMS or not jwk.get("kid"):
+    for jwk in known:
+        kid, algorithm = jwk["kid"], jwk.get("alg")
+        operations = jwk.get("key_ops", ("verify",))
+        if jwk.get("use", "sig") != "sig" or not isinstance(operations, Collection) or "verify" not in operations:
+            continue
+        if algorithm not in ALGORITHMS:
             continue
         try:
-            parsed = jwt.PyJWK(dict(jwk), algorithm=jwk["alg"])
+            key = jwt.PyJWK(dict(jwk), algorithm=algorithm).key
         except (jwt.PyJWTError, ValueError):
-            log.warning("a published key cannot be used", kid=jwk["kid"])
+            log.warning("a published key cannot be used", kid=kid)
             continue
-        keys[jwk["kid"]] = VerificationKey(jwk["kid"], jwk["alg"], parsed.key)
+        if uses[kid] > 1 or not _is_strong(key, algorithm):
+            log.warning("a published key is not to be used", kid=kid)
+            continue
+        keys[kid] = VerificationKey(kid, algorithm, key)
     return keys
+
+
+def _is_strong(key: Any, algorithm: str) -> bool:
+    """Whether this is a public key for that algorithm, and large enough."""
+    if algorithm == "ES256":
+        return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
+    return isinstance(key, rsa.RSAPublicKey) and key.key_size >= _SMALLEST_RSA_BITS
 
 
 class PublishedKeys:
@@ -238,10 +295,10 @@ class PublishedKeys:
         fetch: Callable[[], Awaitable[Iterable[Mapping[str, Any]]]],
         clock: Clock,
         *,
-        lifetime: timedelta = timedelta(minutes=4),  # under the five that the issuer allows for caching
+        lifetime: timedelta = KEY_SET_LIFETIME,
         cooldown: timedelta = timedelta(seconds=30),
         retry_after: timedelta = timedelta(seconds=1),
-        trusted_for: timedelta = timedelta(hours=1),
+        trusted_for: timedelta = KEY_SET_TRUSTED_FOR,
     ) -> None:
         """`fetch` answers with JSON Web Keys, or raises what it likes and is asked again after `retry_after`."""
         self._fetch = fetch
@@ -251,8 +308,7 @@ class PublishedKeys:
         self._retry_after = retry_after
         self._trusted_for = trusted_for
         self._keys: Mapping[str, VerificationKey] = {}
-        self._fetched_at = datetime.min.replace(tzinfo=UTC)
-        self._tried_at = datetime.min.replace(tzinfo=UTC)
+        self._fetched_at = self._tried_at = _LONG_AGO
         self._failed = False
         self._fetching: asyncio.Task[None] | None = None
 
@@ -262,6 +318,7 @@ class PublishedKeys:
         Raises:
             KeysUnavailable: There are no keys to be trusted, or the name is new and the issuer cannot be asked.
         """
+        self._look_at_the_clock()
         if self._age() > self._trusted_for:
             await self._fetched()
             if self._age() > self._trusted_for:
@@ -275,6 +332,14 @@ class PublishedKeys:
             if key is None and self._failed:
                 raise KeysUnavailable(retry_after=self._retry_after)
         return key
+
+    def _look_at_the_clock(self) -> None:
+        """One that was set back does not say how old the keys are: they are fetched again, and grow old from here."""
+        now = self._clock.now()
+        if now < self._tried_at:
+            self._fetched_at = min(self._fetched_at, now)
+            self._tried_at = _LONG_AGO
+            self._fetch_unless_just_tried()
 
     def _age(self) -> timedelta:
         return self._clock.now() - self._fetched_at

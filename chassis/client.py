@@ -12,9 +12,9 @@ from chassis.telemetry import Telemetry, failed, outgoing
 
 _OPTIONS: Sequence[tuple[str, Any]] = (
     ("grpc.keepalive_time_ms", 60_000),
-    # Look for the peer again soon after it went away, and at most every few seconds.
+    # Look for the peer again soon after it went away, and every second at least: until then calls fail at once.
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 5_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.service_config_disable_resolution", 1),
     ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
 )

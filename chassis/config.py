@@ -28,6 +28,11 @@ def _decoded(value: Any) -> Any:
     return key
 
 
+def listed(value: Any) -> Any:
+    """A setting that is a list may be written with commas. For a BeforeValidator."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
 SecretKey: TypeAlias = Annotated[SecretBytes, BeforeValidator(_decoded)]
 """At least 32 random bytes, written in base64url."""
 

@@ -6,7 +6,8 @@ says when it cannot is turned into outcomes here; what a constraint says is turn
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Annotated, Any
@@ -28,11 +29,24 @@ log = structlog.get_logger()
 
 _CONNECT_TIMEOUT_S = 5
 _POOL_TIMEOUT_S = 5  # a request that waits longer for a connection is better told so
+_SUMMARIES = 1_000  # of statements that are remembered: filters make ever new ones
 _RECYCLE_S = 1800  # so that connections follow a fail-over or a new address of the server
+
+_ALIVE: Mapping[str, Any] = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,  # ms
+}
+"""libpq's settings by which a server that has vanished without a word is noticed within half a minute, not hours."""
 
 _LOCK_NOT_AVAILABLE = "55P03"
 _QUERY_CANCELED = "57014"  # by statement_timeout: whoever cancels otherwise does not read the answer
 _TRY_AGAIN = frozenset({"40001", "40P01"})  # serialization failure, deadlock
+
+
+PLANNED_ANEW: Mapping[str, Any] = {"planned_anew": True}
+"""Execution options of a statement whose best plan depends on what is asked: no plan is kept for the next time."""
 
 
 class DatabaseUnavailable(Unavailable):
@@ -84,6 +98,8 @@ class Transaction:
     def __init__(self, connection: AsyncConnection) -> None:
         """Speak through `connection`, which has begun."""
         self._connection = connection
+        self.notified: set[str] = set()
+        """Channels on which something is to be heard once this has committed."""
 
     async def find_one(self, statement: Executable, /, **parameters: Any) -> Row[Any] | None:
         """The first row, or None."""
@@ -101,6 +117,16 @@ class Transaction:
             count: int = (await self._connection.execute(statement, parameters)).rowcount
         return count
 
+    async def execute_many(self, statement: Executable, rows: Sequence[Mapping[str, Any]], /) -> int:
+        """Once per row, in their order, in one round trip; how many rows were changed."""
+        with outcomes():
+            count: int = (await self._connection.execute(statement, rows)).rowcount
+        return count
+
+    def notify(self, channel: str) -> None:
+        """Have those in this process who listen to `channel` hear of it, once this has committed."""
+        self.notified.add(channel)
+
 
 class Database:
     """One database and its pool of connections."""
@@ -110,6 +136,7 @@ class Database:
         self._engine = engine
         self._probes = probes
         self._transactional = engine.execution_options(isolation_level="READ COMMITTED")
+        self._listeners: dict[str, list[Callable[[], None]]] = {}
 
     @classmethod
     @asynccontextmanager
@@ -143,14 +170,34 @@ class Database:
 
     async def _read(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
         async with self._engine.connect() as connection:
-            return (await connection.execute(statement, parameters)).all()
+            if "planned_anew" not in statement.get_execution_options():
+                return (await connection.execute(statement, parameters)).all()
+            async with _unprepared(connection):
+                return (await connection.execute(statement, parameters)).all()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """READ COMMITTED. Leaving the block commits; an exception rolls back."""
         with outcomes():
             async with self._transactional.begin() as connection:
-                yield Transaction(connection)
+                tx = Transaction(connection)
+                yield tx
+        for channel in tx.notified:
+            for hear in self._listeners.get(channel, ()):
+                hear()
+
+    @contextmanager
+    def listening(self, channel: str, hear: Callable[[], None]) -> Iterator[None]:
+        """Call `hear` behind every transaction that notifies of `channel`, until the block is left.
+
+        Not PostgreSQL's NOTIFY, which poolers do not carry: what other processes commit is not heard.
+        """
+        listeners = self._listeners.setdefault(channel, [])
+        listeners.append(hear)
+        try:
+            yield
+        finally:
+            listeners.remove(hear)
 
     async def is_reachable(self, *, within: timedelta = timedelta(seconds=2)) -> bool:
         """Whether the database answers."""
@@ -166,7 +213,7 @@ _PING = text("SELECT 1")
 
 
 def _engine(settings: DatabaseSettings, pool_size: int) -> AsyncEngine:
-    return create_async_engine(
+    engine = create_async_engine(
         settings.database_url.get_secret_value(),
         execution_options={"preserve_rowcount": True},  # else INSERTs have none
         isolation_level="AUTOCOMMIT",  # what reads run in; transactions change it on their way in and out
@@ -178,10 +225,34 @@ def _engine(settings: DatabaseSettings, pool_size: int) -> AsyncEngine:
         pool_recycle=_RECYCLE_S,
         pool_use_lifo=True,
         connect_args={
+            **_ALIVE,
             "connect_timeout": _CONNECT_TIMEOUT_S,
             "prepare_threshold": 5 if settings.database_prepared_statements else None,
         },
     )
+    event.listen(engine.sync_engine, "connect", _in_utc)
+    return engine
+
+
+def _in_utc(connection: Any, _: Any) -> None:
+    """Times come in the session's zone, and in others than UTC the last ones of the year 9999 are none to Python."""
+    cursor = connection.cursor()
+    cursor.execute("SET TIME ZONE 'UTC'")
+    cursor.close()
+    connection.commit()
+
+
+@asynccontextmanager
+async def _unprepared(connection: AsyncConnection) -> AsyncIterator[None]:
+    """The driver prepares nothing in this block: a plan that PostgreSQL keeps is made for values it does not know."""
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert driver is not None
+    threshold = driver.prepare_threshold
+    driver.prepare_threshold = None
+    try:
+        yield
+    finally:
+        driver.prepare_threshold = threshold
 
 
 @contextmanager
@@ -219,13 +290,22 @@ def refusals(known: Mapping[str, type[DomainError]]) -> Iterator[None]:
         raise outcome from error
 
 
+@contextmanager
+def waiting(outcome: type[Aborted]) -> Iterator[None]:
+    """Say what it was that others had for all the time that we wait."""
+    try:
+        yield
+    except LockTimeout as error:
+        raise outcome(retry_after=error.retry_after) from error
+
+
 def _trace(engine: AsyncEngine, telemetry: Telemetry) -> None:
     """One CLIENT span and one measurement per statement (semantic conventions for PostgreSQL)."""
     duration = telemetry.meter.create_histogram(
         "db.client.operation.duration", unit="s", description="How long a statement took."
     )
     namespace, host = engine.url.database or "", engine.url.host or ""
-    known: dict[str, str] = {}
+    known: OrderedDict[str, str] = OrderedDict()
 
     @event.listens_for(engine.sync_engine, "before_cursor_execute")
     def before(*happening: Any) -> None:
@@ -233,6 +313,8 @@ def _trace(engine: AsyncEngine, telemetry: Telemetry) -> None:
         summary = known.get(statement)
         if summary is None:
             summary = known[statement] = _summary(getattr(context, "invoked_statement", None), statement)
+            if len(known) > _SUMMARIES:
+                known.popitem(last=False)
         attributes = {"db.system.name": "postgresql", "db.namespace": namespace, "db.query.summary": summary}
         context.span = telemetry.tracer.start_span(
             summary, kind=SpanKind.CLIENT, attributes=attributes | {"db.query.text": statement, "server.address": host}

@@ -5,8 +5,9 @@ branch on. Nothing here knows a protocol: `chassis.status` turns outcomes into g
 """
 
 import inspect
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import ClassVar
 
@@ -50,6 +51,11 @@ class DomainError(Exception):
         self.metadata: Mapping[str, str] = metadata or {}
         self.retry_after = retry_after
 
+    def within(self, place: str) -> None:
+        """Say of which part of a request this came: `requests[3]`."""
+        self.args = (f"{place}: {self}",)
+        self.metadata = {**self.metadata, "request": place}
+
 
 class InvalidArgument(DomainError):
     """The request holds a value that it must not hold."""
@@ -60,6 +66,11 @@ class InvalidArgument(DomainError):
         """Every violation that is known, so that the caller mends them in one go."""
         super().__init__(message or "; ".join(f"{v.field}: {v.description}" for v in violations) or None)
         self.violations: Sequence[FieldViolation] = violations
+
+    def within(self, place: str) -> None:
+        """The fields are those of that part."""
+        super().within(place)
+        self.violations = [replace(each, field=f"{place}.{each.field}") for each in self.violations]
 
 
 class Unauthenticated(DomainError):
@@ -100,6 +111,16 @@ class Unavailable(DomainError):
 
 class Internal(DomainError):
     """This is our mistake."""
+
+
+@contextmanager
+def part(place: str) -> Iterator[None]:
+    """Whatever comes of this block is about one part of a request."""
+    try:
+        yield
+    except DomainError as outcome:
+        outcome.within(place)
+        raise
 
 
 def leaves(root: type[DomainError]) -> set[type[DomainError]]:

@@ -2,7 +2,8 @@
 
 - `""` and `liveness`: the process answers. They never look at anything outside of it.
 - `readiness` and the full name of every service: calls can be answered now.
-- component names, such as `database`: that component can be reached.
+- component names, such as `database`: that component can be reached. Readiness depends on some of them; the others only
+  inform.
 """
 
 import asyncio
@@ -48,11 +49,14 @@ class _Servicer(health.aio.HealthServicer):
 class Health:
     """Keeps the health of one process, and serves it."""
 
-    def __init__(self, services: Iterable[str], components: Mapping[str, Probe]) -> None:
-        """Ready are the `services` while every component is reachable, and until `drain`."""
+    def __init__(
+        self, services: Iterable[str], needed: Mapping[str, Probe], informing: Mapping[str, Probe] | None = None
+    ) -> None:
+        """Ready are the `services` while every component is reachable that is `needed`, and until `drain`."""
         self.servicer = _Servicer()
         self._services = ("readiness", *services)
-        self._components = components
+        self._needed = needed
+        self._components = {**needed, **(informing or {})}
         self._draining = False
         self._ready: bool | None = None
 
@@ -83,10 +87,11 @@ class Health:
             await self._probe()
 
     async def _probe(self) -> None:
-        reachable = await asyncio.gather(*(_answers(name, probe) for name, probe in self._components.items()))
-        for component, answers in zip(self._components, reachable, strict=True):
-            await self._set(component, serving=answers)
-        await self._publish(ready=all(reachable) and not self._draining)
+        answers = await asyncio.gather(*(_answers(name, probe) for name, probe in self._components.items()))
+        reachable = dict(zip(self._components, answers, strict=True))
+        for component, is_reachable in reachable.items():
+            await self._set(component, serving=is_reachable)
+        await self._publish(ready=all(reachable[name] for name in self._needed) and not self._draining)
 
     async def _publish(self, *, ready: bool) -> None:
         if ready != self._ready:

@@ -1,14 +1,16 @@
 """What happens around every handler, in this order, for this reason.
 
 An interceptor takes what is further in and a call, and answers for both. They are composed once per method when the
-server is built; unary calls and server streams go through the same ones.
+server is built; unary calls and streams go through the same ones.
 """
 
 import asyncio
 import re
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
+from urllib.parse import unquote
 
 import grpc
 import structlog
@@ -16,14 +18,15 @@ from google.protobuf.message import Message
 from opentelemetry.trace import Span, SpanKind
 
 from chassis import call as calls
-from chassis.auth import Principal, TokenExpired, TokenVerifier, bearer
+from chassis.auth import Principal, TokenExpired, TokenRevoked, TokenVerifier, bearer
 from chassis.call import Call, Proceed
 from chassis.errors import DomainError, Internal, PermissionDenied
 from chassis.ids import new_id
 from chassis.policy import Access, Method
+from chassis.proxies import Network, client_address, is_within
 from chassis.status import DETAILS_KEY, code_of, status_of
 from chassis.telemetry import Telemetry, failed, incoming
-from chassis.validation import Validator
+from chassis.validation import Stream, Validator
 
 log = structlog.get_logger()
 
@@ -38,6 +41,7 @@ SERVER_FAULTS = frozenset(
         grpc.StatusCode.DATA_LOSS,
     }
 )
+_LONGEST_USER_AGENT = 512
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 
 
@@ -73,18 +77,30 @@ class InsufficientScope(PermissionDenied):
     reason = "INSUFFICIENT_SCOPE"
 
 
+class GlobalRoleTooLow(PermissionDenied):
+    """Your role does not allow this."""
+
+    reason = "GLOBAL_ROLE_TOO_LOW"
+
+
 class PermissionNotAsked(Exception):
     """A handler answered without asking for the permission that its contract declares."""
 
 
 def standard(
-    telemetry: Telemetry, in_flight: "InFlight", verifier: TokenVerifier, *, domain: str
+    telemetry: Telemetry,
+    in_flight: "InFlight",
+    verifier: TokenVerifier,
+    *,
+    domain: str,
+    trusted_proxies: Sequence[Network] = (),
 ) -> tuple[Interceptor, ...]:
     """The chain, outermost first."""
     return (
         in_flight,  # outermost: nothing is closed before the last span has ended
         Telemetered(telemetry),  # refusals are measured too
         RequestId(),  # before anything that logs
+        Origin(trusted_proxies),  # before anybody is refused: refusals are remembered by where they came from
         Errors(domain),  # inside telemetry, so that the span carries the final code
         Authentication(verifier),
         Policy(),  # needs the principal
@@ -164,6 +180,31 @@ class Telemetered:
         log.info("call", method=call.method.name, code=call.code.name, duration_ms=round(seconds * 1000, 2))
 
 
+class Origin:
+    """Finds out where the call comes from. Whoever is no trusted proxy speaks for themselves only."""
+
+    def __init__(self, trusted_proxies: Sequence[Network]) -> None:
+        """Believe `x-forwarded-for` and `x-forwarded-user-agent` of `trusted_proxies`."""
+        self._trusted = trusted_proxies
+
+    async def __call__(self, proceed: Proceed, call: Call) -> Message | None:
+        """Note the client's address and what it says it is."""
+        peer = _address_of(call.context.peer())
+        call.address = client_address(peer, call.metadata.get("x-forwarded-for", ""), self._trusted)
+        agent = call.metadata.get("user-agent", "")
+        if is_within(peer, self._trusted):
+            agent = call.metadata.get("x-forwarded-user-agent", agent)
+        call.user_agent = agent[:_LONGEST_USER_AGENT]
+        return await proceed(call)
+
+
+def _address_of(peer: str) -> str:
+    """`127.0.0.1` out of `ipv4:127.0.0.1:50312`, and `::1` out of `ipv6:%5B::1%5D:50312`."""
+    kind, _, rest = peer.partition(":")
+    host = unquote(rest).rpartition(":")[0].strip("[]")
+    return host if kind in {"ipv4", "ipv6"} else ""
+
+
 class RequestId:
     """Gives the call the name by which logs, errors and activity speak of it."""
 
@@ -221,17 +262,20 @@ class Authentication:
         return await proceed(call)
 
     async def _find_principal(self, call: Call) -> Principal | None:
-        """Whoever sends a token wants to be known by it. One that has expired is none: clients send what they have."""
+        """Whoever sends a token wants to be known by it. One that is over is none: clients send what they have."""
         if "authorization" not in call.metadata:
             return None
         try:
             return await self._verifier.verify(bearer(call.metadata))
-        except TokenExpired:
+        except (TokenExpired, TokenRevoked):
             return None
 
 
 class Policy:
-    """Keeps machines to their scopes, and lets no answer out of a project unless somebody asked for the permission."""
+    """Keeps machines to their scopes and people to their roles.
+
+    Lets no answer out of a project unless somebody asked for the permission.
+    """
 
     async def __call__(self, proceed: Proceed, call: Call) -> Message | None:
         """Make the call current, so that the permission can be asked for where the role is known."""
@@ -258,6 +302,8 @@ def _refuse_the_wrong_kind(method: Method, principal: Principal | None) -> None:
     if not principal.is_machine:
         if method.access == Access.SERVICE:
             raise MachinesOnly
+        if method.roles and not method.roles & principal.roles:
+            raise GlobalRoleTooLow(metadata={"roles": ",".join(sorted(method.roles))})
     elif not method.scope:
         raise PeopleOnly
     elif method.scope not in principal.scopes:
@@ -272,6 +318,9 @@ class Validation:
         self._validator = Validator()
 
     async def __call__(self, proceed: Proceed, call: Call) -> Message | None:
-        """Let only valid requests through."""
-        call.request = self._validator.parsed(call.method.request_class, call.payload)
+        """Let only valid requests through. Those of a stream are looked at when they are read."""
+        if isinstance(call.payload, bytes):
+            call.request = self._validator.parsed(call.method.request_class, call.payload)
+        else:
+            call.request = Stream(self._validator, call.method.request_class, call.payload)
         return await proceed(call)

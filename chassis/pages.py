@@ -8,9 +8,11 @@ import hashlib
 import hmac
 import json
 from collections.abc import Sequence
+from uuid import UUID
 
 from chassis import base64url
 from chassis.errors import FieldViolation, InvalidArgument
+from chassis.ids import parse_id
 
 _MAC_BYTES = 16
 
@@ -31,6 +33,19 @@ class BadPageToken(InvalidArgument):
 def size_of_page(asked: int) -> int:
     """How many items a page holds: 0 stands for 20, and nobody gets more than 100."""
     return min(asked or DEFAULT_SIZE, LARGEST_SIZE)
+
+
+def id_in(cursor: Sequence[str | int]) -> UUID:
+    """The id that a cursor is.
+
+    Raises:
+        BadPageToken: It is something else.
+    """
+    match cursor:
+        case [str(text)] if (found := parse_id(text)) is not None:
+            return found
+        case _:
+            raise BadPageToken
 
 
 class PageTokens:

@@ -24,12 +24,15 @@ class Method:
     """As telemetry spells it: `tandem.work.v1.TaskService/GetTask`."""
     request_class: type[Message]
     response_class: type[Message]
+    client_streaming: bool
     server_streaming: bool
     access: "policy_pb2.MethodPolicy.Access.ValueType"
     permission: str
     """What the caller's role in the project has to grant; empty outside of projects."""
     scope: str
     """What a machine's token has to hold; empty where machines have no business."""
+    roles: frozenset[str] = frozenset()
+    """The global roles of which a person has to have one; empty where everybody may call."""
 
 
 def methods_of(service: ServiceDescriptor) -> Iterator[tuple[str, Method]]:
@@ -50,10 +53,12 @@ def methods_of(service: ServiceDescriptor) -> Iterator[tuple[str, Method]]:
                 name=f"{service.full_name}/{method.name}",
                 request_class=message_factory.GetMessageClass(method.input_type),
                 response_class=message_factory.GetMessageClass(method.output_type),
+                client_streaming=method.client_streaming,
                 server_streaming=method.server_streaming,
                 access=policy.access,
                 permission=policy.permission,
                 scope=policy.scope,
+                roles=frozenset(policy.roles),
             ),
         )
 

@@ -19,6 +19,7 @@ from chassis.config import ConfigError, Settings
 from chassis.health import Health, Probe
 from chassis.interceptors import InFlight, Interceptor, check_permitted, composed
 from chassis.policy import Method, methods_of
+from chassis.proxies import Networks
 
 log = structlog.get_logger()
 
@@ -47,8 +48,18 @@ class ServerSettings(Settings):
     reflection: bool = True
     drain_delay_s: float = 0.0
     """How long to go on answering after readiness is withdrawn, for load balancers to notice."""
+    trusted_proxies: Networks = ()
+    """Addresses and networks whose word counts for where a call comes from, such as the gateway's."""
     grace_s: float = 10.0
     """How long calls that were accepted may take to end."""
+
+
+# By whether the client streams, and whether the server does.
+_KINDS: Mapping[tuple[bool, bool], Callable[..., "grpc.RpcMethodHandler[Any, Any]"]] = {
+    (False, False): grpc.unary_unary_rpc_method_handler,
+    (False, True): grpc.unary_stream_rpc_method_handler,
+    (True, False): grpc.stream_unary_rpc_method_handler,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +91,15 @@ async def serving(
     services: Sequence[Service],
     interceptors: tuple[Interceptor, ...],
     in_flight: InFlight,
-    components: Mapping[str, Probe],
+    needed: Mapping[str, Probe],
+    *,
+    informing: Mapping[str, Probe] | None = None,
+    on_drain: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Server]:
     """Answer calls until the block is left, then answer those that were accepted and stop.
+
+    Calls are only invited while every component is reachable that is `needed`; `informing` ones are for people to look
+    at. `on_drain` ends streams that would go on for ever: they hold up the stop.
 
     Raises:
         ConfigError: The address cannot be listened on.
@@ -92,7 +109,7 @@ async def serving(
     for service in services:
         server.add_generic_rpc_handlers((_handlers(service, interceptors),))
     names = [service.descriptor.full_name for service in services]
-    health = Health(names, components)
+    health = Health(names, needed, informing)
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
     if settings.reflection:
         health_name = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
@@ -110,6 +127,7 @@ async def serving(
             await health.drain()
             await asyncio.sleep(settings.drain_delay_s)
             health.end()
+            on_drain()
             await server.stop(settings.grace_s)
             try:
                 async with asyncio.timeout(settings.grace_s):
@@ -133,7 +151,13 @@ def _handlers(service: Service, interceptors: tuple[Interceptor, ...]) -> grpc.G
 def _handler(
     method: Method, behaviour: Callable[..., Any], interceptors: tuple[Interceptor, ...]
 ) -> "grpc.RpcMethodHandler[Any, Any]":
-    """Requests arrive as bytes: they are parsed once it is known who sent them."""
+    """Requests arrive as bytes: they are parsed once it is known who sent them.
+
+    Raises:
+        LookupError: The method streams both ways, which nothing here is made for.
+    """
+    if (method.client_streaming, method.server_streaming) not in _KINDS:
+        raise LookupError(f"{method.name} streams both ways")
 
     async def unary(call: Call) -> Message | None:
         answer: Message = await behaviour(call.request, call.context)
@@ -146,11 +170,11 @@ def _handler(
 
     answered = composed(interceptors, stream if method.server_streaming else unary)
 
-    async def handle(payload: bytes, context: Context) -> Message | None:
+    async def handle(payload: bytes | AsyncIterator[bytes], context: Context) -> Message | None:
         metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
         return await answered(Call(method, context, metadata, payload))
 
-    make = grpc.unary_stream_rpc_method_handler if method.server_streaming else grpc.unary_unary_rpc_method_handler
+    make = _KINDS[method.client_streaming, method.server_streaming]
     handler: grpc.RpcMethodHandler[Any, Any] = make(
         handle,
         request_deserializer=None,

@@ -26,6 +26,11 @@ CODES: Mapping[type[DomainError], grpc.StatusCode] = {
 
 DETAILS_KEY = "grpc-status-details-bin"
 
+# A status travels in trailers, of which clients take 8 KiB: beyond that they learn nothing at all.
+_LONGEST_MESSAGE = 512
+_LONGEST_PART = 160
+_MOST_VIOLATIONS = 10
+
 
 def code_of(outcome: type[DomainError]) -> grpc.StatusCode | None:
     """The code of an outcome's category, or None for an outcome that belongs to none."""
@@ -35,7 +40,7 @@ def code_of(outcome: type[DomainError]) -> grpc.StatusCode | None:
 def status_of(outcome: DomainError, *, domain: str, request_id: str) -> Status:
     """The whole status: code, message, exactly one ErrorInfo, and whatever else the outcome knows."""
     code = code_of(type(outcome)) or grpc.StatusCode.INTERNAL
-    status = Status(code=code.value[0], message=str(outcome))
+    status = Status(code=code.value[0], message=_shortened(str(outcome), _LONGEST_MESSAGE))
     for detail in _details(outcome, domain=domain, request_id=request_id):
         packed = any_pb2.Any()
         packed.Pack(detail)
@@ -43,13 +48,19 @@ def status_of(outcome: DomainError, *, domain: str, request_id: str) -> Status:
     return status
 
 
+def _shortened(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
 def _details(outcome: DomainError, *, domain: str, request_id: str) -> Iterator[Message]:
     yield ErrorInfo(reason=outcome.reason, domain=domain, metadata=outcome.metadata)
     if isinstance(outcome, errors.InvalidArgument) and outcome.violations:
         bad_request = BadRequest()
-        for violation in outcome.violations:
+        for violation in outcome.violations[:_MOST_VIOLATIONS]:
             bad_request.field_violations.add(
-                field=violation.field, description=violation.description, reason=violation.reason
+                field=_shortened(violation.field, _LONGEST_PART),
+                description=_shortened(violation.description, _LONGEST_PART),
+                reason=violation.reason,
             )
         yield bad_request
     if isinstance(outcome, errors.FailedPrecondition | errors.Aborted) and outcome.preconditions:

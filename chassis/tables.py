@@ -1,6 +1,6 @@
 """What all tables have in common."""
 
-from sqlalchemy import DateTime, MetaData
+from sqlalchemy import Column, DateTime, MetaData, Table, Text, Uuid
 
 INSTANT = DateTime(timezone=True)
 
@@ -15,4 +15,15 @@ def new_metadata() -> MetaData:
             "ck": "%(table_name)s_%(constraint_name)s_check",
             "ix": "%(table_name)s_%(column_0_N_name)s_idx",
         }
+    )
+
+
+def leases_table(metadata: MetaData) -> Table:
+    """Who of several processes does what only one should do: a row for each such thing. See `chassis.leases`."""
+    return Table(
+        "leases",
+        metadata,
+        Column("name", Text, primary_key=True),
+        Column("holder", Uuid, nullable=False),
+        Column("expire_time", INSTANT, nullable=False),
     )

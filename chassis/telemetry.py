@@ -9,7 +9,9 @@ the SDK itself.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
+from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -20,8 +22,9 @@ from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, V
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, DEFAULT_ON, Sampler
-from opentelemetry.trace import Span, Status, StatusCode, Tracer
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import DEFAULT_ON
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from pydantic import Field
 
@@ -30,8 +33,38 @@ from chassis.ids import new_id
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 
-# Seconds, as the semantic conventions advise for request durations.
-_DURATION_BOUNDARIES = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+DURATION_BOUNDARIES = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+"""Seconds, as the semantic conventions advise for request durations."""
+
+
+class Unrecorded(Tracer):
+    """Gives every span its ids, for logs and for whoever is called next, and keeps nothing of it."""
+
+    def __init__(self) -> None:
+        """The ids are random."""
+        self._ids = RandomIdGenerator()
+
+    def start_span(
+        self,
+        name: str,  # noqa: ARG002 - nobody will read it, nor the rest
+        context: Context | None = None,
+        *_: Any,
+        **__: Any,
+    ) -> Span:
+        """A span of the parent's trace, or of a new one."""
+        parent = trace.get_current_span(context).get_span_context()
+        trace_id = parent.trace_id if parent.is_valid else self._ids.generate_trace_id()
+        return NonRecordingSpan(
+            SpanContext(trace_id, self._ids.generate_span_id(), is_remote=False, trace_state=parent.trace_state)
+        )
+
+    @contextmanager
+    def start_as_current_span(  # type: ignore[override] # a context manager, though not their own kind
+        self, name: str, context: Context | None = None, *_: Any, **__: Any
+    ) -> Iterator[Span]:
+        """The same, and current until the block is left."""
+        with trace.use_span(self.start_span(name, context)) as span:
+            yield span
 
 
 class TelemetrySettings(Settings):
@@ -70,26 +103,27 @@ class Telemetry:
             metric_reader = metric_reader or PeriodicExportingMetricReader(
                 OTLPMetricExporter(endpoint=settings.endpoint)
             )
+        # None leaves the choice to OTEL_TRACES_SAMPLER.
         tracers = TracerProvider(
-            resource=resource, sampler=_sampler(settings, recorded=span_processor is not None), shutdown_on_exit=False
+            resource=resource, sampler=None if settings.sampler else DEFAULT_ON, shutdown_on_exit=False
         )
         if span_processor is not None:
             tracers.add_span_processor(span_processor)
         meters = MeterProvider(
-            metric_readers=[metric_reader] if metric_reader is not None else [],
+            metric_readers=[] if metric_reader is None else [metric_reader],
             resource=resource,
             shutdown_on_exit=False,
             views=[
                 View(
                     instrument_name="*.duration",
-                    aggregation=ExplicitBucketHistogramAggregation(_DURATION_BOUNDARIES),
+                    aggregation=ExplicitBucketHistogramAggregation(DURATION_BOUNDARIES),
                 )
             ],
         )
         try:
             yield cls(
-                tracer=tracers.get_tracer("tandem"),
-                meter=meters.get_meter("tandem") if metric_reader is not None else NoOpMeter("tandem"),
+                tracer=Unrecorded() if span_processor is None else tracers.get_tracer("tandem"),
+                meter=NoOpMeter("tandem") if metric_reader is None else meters.get_meter("tandem"),
                 recorded=span_processor is not None or metric_reader is not None,
             )
         finally:
@@ -97,23 +131,19 @@ class Telemetry:
             meters.shutdown()
 
 
-def _sampler(settings: TelemetrySettings, *, recorded: bool) -> Sampler | None:
-    """Nothing is recorded that goes nowhere. None leaves the choice to OTEL_TRACES_SAMPLER."""
-    if not recorded:
-        return ALWAYS_OFF
-    return None if settings.sampler else DEFAULT_ON
-
-
 def incoming(metadata: Mapping[str, str]) -> Context:
     """The trace context (W3C) that a caller sent along."""
     return _PROPAGATOR.extract(metadata)
 
 
-def outgoing(context: Context | None = None) -> tuple[tuple[str, str], ...]:
-    """The current trace context as metadata to send along."""
-    carrier: dict[str, str] = {}
-    _PROPAGATOR.inject(carrier, context)
-    return tuple(carrier.items())
+def outgoing(span: Span | None = None) -> tuple[tuple[str, str], ...]:
+    """The trace context (W3C) of a span, or of the current one, as metadata to send along."""
+    context = (span or trace.get_current_span()).get_span_context()
+    if not context.is_valid:
+        return ()
+    parent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+    state = context.trace_state.to_header()
+    return (("traceparent", parent), ("tracestate", state)) if state else (("traceparent", parent),)
 
 
 def failed(span: Span, error_type: str) -> None:

@@ -19,11 +19,20 @@ from gateway.asgi.door import Door, Limits
 from gateway.asgi.exchange import Manner
 from gateway.asgi.headers import Accepted
 from gateway.asgi.load import Load
+from gateway.asgi.metrics import Exposition, Metrics
 from gateway.asgi.route import Route
+from gateway.asgi.telling import Telling
 from gateway.config import GatewayConfig
 from gateway.descriptors import Binding, Contract, ContractUnusable, Method
+from gateway.docs import pages
 from gateway.errors import WRITERS, Statuses
 from gateway.openapi.document import document
+from gateway.rates import shared
+from gateway.rates.classes import only_reads, rate_class
+from gateway.rates.limiter import Limiter
+from gateway.rates.principals import Principals, Quota, Tiers
+from gateway.rates.shared import Shared
+from gateway.rates.windows import Memory
 from gateway.routes import Routes
 from gateway.templates import Template, TemplateError
 from gateway.transcode.request import PASSWORD, USERNAME, Leniency, Request
@@ -61,16 +70,24 @@ async def running(config: GatewayConfig, *, telemetry: Telemetry | None = None) 
             checks = Checks(open_channels.by_name)
             spelling = Spelling(config.proto_field_names, config.enum_numbers, config.omit_defaults)
             version = metadata.version("tandem")
-            openapi = None
+            counting = await _counting(stack, config)
+            about = About(checks, config.health_components, version, shared=counting)
+            own = {**about.paths}
             if config.docs:
                 openapi = document(contract, title=config.title, version=version, spelling=spelling)
-            about = About(checks, config.health_components, version, openapi)
+                own |= pages.served(openapi, config.title)
+            if any(binding.template == "/" for method in contract.methods for binding in method.bindings):
+                own.pop(b"/", None)  # what the contract has there is worth more than a way to the documentation
+            if telemetry is None:
+                started = Telemetry.started(SERVICE_NAME, settings.read(TelemetrySettings))
+                telemetry = stack.enter_context(started)
+            metrics = Metrics(telemetry)
+            if config.metrics:
+                own[b"/metrics"] = Exposition(metrics, config.monitoring_token).metrics
             leniency = Leniency(config.ignore_unknown_parameters, config.ignore_unknown_fields)
-            routes = routes_of(contract, open_channels, reserved=about.paths, leniency=leniency, spelling=spelling)
+            routes = routes_of(contract, open_channels, reserved=own, leniency=leniency, spelling=spelling)
         except ContractUnusable as unusable:
             raise ConfigError(str(unusable)) from None
-        if telemetry is None:
-            telemetry = stack.enter_context(Telemetry.started(SERVICE_NAME, settings.read(TelemetrySettings)))
         limits = Limits(
             deadline_s=config.deadline_s,
             longest_deadline_s=config.longest_deadline_s,
@@ -87,7 +104,10 @@ async def running(config: GatewayConfig, *, telemetry: Telemetry | None = None) 
         browsers = Browsers(
             frozenset(config.cors_origins), config.forward_headers, config.return_metadata, config.hsts_s
         )
-        door = Door(routes, about.paths, Statuses(contract.registry), limits, telemetry.tracer, load, browsers)
+        limiter = _limiter(config, counting)
+        _watched(metrics, load, counting)
+        telling = Telling(telemetry.tracer, metrics)
+        door = Door(routes, own, Statuses(contract.registry), limits, telling, load, limiter, browsers)
         listener = stack.enter_context(server.bound(config.listen))
         port: int = listener.getsockname()[1]
         await stack.enter_async_context(server.listening(door, listener, grace_s=config.grace_s))
@@ -98,6 +118,30 @@ async def running(config: GatewayConfig, *, telemetry: Telemetry | None = None) 
             about.draining = True
             await asyncio.sleep(config.drain_delay_s)
             door.end_streams()
+
+
+async def _counting(stack: AsyncExitStack, config: GatewayConfig) -> Shared | None:
+    """Where calls are counted for all gateways together, if anywhere."""
+    if config.redis_url is None:
+        return None
+    return await stack.enter_async_context(shared.opened(config.redis_url.get_secret_value()))
+
+
+def _limiter(config: GatewayConfig, counting: Shared | None) -> Limiter:
+    if bool(config.tier_claim) != bool(config.tiers):
+        raise ConfigError("GATEWAY_TIER_CLAIM, GATEWAY_TIERS: one says nothing without the other")
+    usual = Quota(config.reads_per_minute, config.writes_per_minute)
+    principals = Principals(Tiers(usual, config.tier_claim, config.tiers), answers_vouch=config.answers_vouch)
+    return Limiter(counting or Memory(), principals, config.anonymous_per_minute)
+
+
+def _watched(metrics: Metrics, load: Load, counting: Shared | None) -> None:
+    """What is told of the moment in which somebody asks."""
+    metrics.watch("gateway.active_requests", "{request}", "Requests under way.", lambda: load.requests)
+    metrics.watch("gateway.active_streams", "{stream}", "Streams under way.", lambda: load.streams)
+    metrics.watch("gateway.held_bytes", "By", "Bytes of bodies that are held.", lambda: load.bytes)
+    if counting is not None:
+        metrics.watch("gateway.redis.up", "1", "Whether Redis counts calls.", lambda: int(counting.there))
 
 
 async def _contract(config: GatewayConfig) -> tuple[Contract, tuple[Upstream, ...]]:
@@ -149,10 +193,12 @@ def _check_free(template: Template, reserved: Container[bytes]) -> None:
 
 
 def _route(method: Method, binding: Binding, request: Request, response: Response, open_channels: Channels) -> Route:
-    if method.kind not in ("unary", "server_streaming"):
-        raise ContractUnusable("streams of requests have no routes so far")
     rest = method.rest
-    streams = method.kind == "server_streaming"
+    streams, uploads = method.kind == "server_streaming", method.kind == "client_streaming"
+    if method.kind == "bidi_streaming":
+        raise ContractUnusable("streams in both directions have no routes")
+    if uploads and (request.raw or request.takes_forms or not request.takes_body):
+        raise ContractUnusable("a stream of requests needs a body, of which each line of JSON is a message")
     if streams and (rest.etag or rest.location or rest.success_status == 204):
         raise ContractUnusable("a stream has no entity tag and no location, and its status is never 204")
     if not streams and (rest.stream_id or rest.last_event_id):
@@ -161,17 +207,21 @@ def _route(method: Method, binding: Binding, request: Request, response: Respons
         raise ContractUnusable(f"{rest.success_status} is not the status of a success")
     if rest.error_style not in WRITERS:
         raise ContractUnusable(f"{int(rest.error_style)} is not an error style")
-    reads = method.reads or binding.verb in ("GET", "HEAD")
+    reads = only_reads(method, binding)
     return Route(
         method=method.full_name,
         template=binding.template,
         request=request,
         response=response,
-        rpc=None if streams else open_channels.rpc(method),
+        rpc=open_channels.rpc(method) if method.kind == "unary" else None,
         stream=open_channels.stream(method) if streams else None,
+        upload=open_channels.upload(method) if uploads else None,
         success_status=rest.success_status,
         cache_control=(rest.cache_control or ("no-cache" if reads else "no-store")).encode(),
-        body=Accepted(raw=request.raw, forms=request.takes_forms) if request.takes_body else None,
+        body=Accepted(request.raw, request.takes_forms, uploads) if request.takes_body else None,
         manner=Manner(WRITERS[rest.error_style], basic=request.takes(USERNAME) or request.takes(PASSWORD)),
         reads=reads,
+        quotes=rest.if_match_quoted,
+        rate_class=rate_class(method, binding),
+        access=method.access,
     )

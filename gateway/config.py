@@ -1,27 +1,25 @@
 """What the gateway is told from outside: `GATEWAY_*` in the environment, and the few flags of the command line."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from chassis.config import Settings
+from chassis.config import Settings, listed, read
+from chassis.proxies import Networks
 from gateway.asgi.headers import forwardable, returnable
-from gateway.asgi.proxies import Network
+from gateway.rates.principals import Quota
 from gateway.upstream.channels import Upstream
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+")
-
-
-def _listed(value: Any) -> Any:
-    """A list may be written with commas."""
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+_TIER = re.compile(r"([^=]+)=([0-9]{1,9})/([0-9]{1,9})")
 
 
 def _upstreams(value: Any) -> Any:
-    return tuple(_upstream(part) if isinstance(part, str) else part for part in _listed(value))
+    return tuple(_upstream(part) if isinstance(part, str) else part for part in listed(value))
 
 
 def _upstream(text: str) -> Upstream:
@@ -32,7 +30,7 @@ def _upstream(text: str) -> Upstream:
 
 
 def _header_names(value: Any) -> Any:
-    names = tuple(name.lower() for name in _listed(value))
+    names = tuple(name.lower() for name in listed(value))
     for name in names:
         if not forwardable(name):
             raise ValueError(f"the header {name} is never forwarded")
@@ -40,7 +38,7 @@ def _header_names(value: Any) -> Any:
 
 
 def _returned_names(value: Any) -> Any:
-    names = tuple(name.lower() for name in _listed(value))
+    names = tuple(name.lower() for name in listed(value))
     for name in names:
         if not returnable(name):
             raise ValueError(f"the header {name} is the gateway's own")
@@ -48,11 +46,35 @@ def _returned_names(value: Any) -> Any:
 
 
 def _origins(value: Any) -> Any:
-    origins = tuple(_listed(value))
+    origins = tuple(listed(value))
     for origin in origins:
         if origin != "*" and not _ORIGIN.fullmatch(origin):
             raise ValueError(f"expected an origin such as https://app.example.com, not {origin}")
     return origins
+
+
+def _tiers(value: Any) -> Any:
+    return dict(_tier(part) for part in listed(value)) if isinstance(value, str) else value
+
+
+def _tier(text: str) -> tuple[str, Quota]:
+    found = _TIER.fullmatch(text)
+    if found is None:
+        raise ValueError(f"expected VALUE=READS/WRITES, not {text}")
+    return found[1], Quota(int(found[2]), int(found[3]))
+
+
+def _redis(url: SecretStr | None) -> SecretStr | None:
+    if url is not None and not url.get_secret_value().startswith(("redis://", "rediss://")):
+        raise ValueError("expected redis://HOST:PORT or rediss://HOST:PORT")
+    return url
+
+
+class CommonSettings(Settings):
+    """Names that other programs know as well; those of the gateway's own win."""
+
+    redis_url: SecretStr | None = None
+    monitoring_token: SecretStr | None = None
 
 
 class GatewayConfig(Settings):
@@ -64,7 +86,7 @@ class GatewayConfig(Settings):
     """A FileDescriptorSet: `protoc --include_imports --descriptor_set_out`, or `buf build -o`."""
     upstreams: Annotated[tuple[Upstream, ...], NoDecode, BeforeValidator(_upstreams)] = ()
     """NAME=HOST:PORT, separated by commas: a service or a package, and who answers for it. The longest name wins."""
-    reflect: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = ()
+    reflect: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = ()
     """HOST:PORT, separated by commas: servers that say themselves what they serve, instead of the two above."""
     listen: str = "127.0.0.1:8080"
     """host:port; port 0 takes any that is free."""
@@ -77,13 +99,29 @@ class GatewayConfig(Settings):
     heartbeat_s: float = Field(default=20, gt=0)
     """How long a stream of events may be silent: less than the half minute after which common proxies cut it."""
     largest_body: int = Field(default=4 * 1024 * 1024, gt=0)
-    """In bytes."""
+    """In bytes. In a stream of requests, each line may be as large."""
     most_requests: int = Field(default=1000, gt=0)
     """How many requests may be under way at a time; more are refused with 503."""
     most_streams: int = Field(default=5000, gt=0)
     """How many streams may be: each costs about 45 KiB while it is idle."""
     most_bytes: int = Field(default=256 * 1024 * 1024, gt=0)
     """How many bytes of bodies may be held at a time."""
+    reads_per_minute: int = Field(default=1200, ge=0)
+    """How many calls that only read a principal has a minute; 0 is as many as they like, here and below."""
+    writes_per_minute: int = Field(default=600, ge=0)
+    """How many other calls a principal has a minute."""
+    anonymous_per_minute: int = Field(default=120, ge=0)
+    """How many calls an address has a minute for who is not known."""
+    answers_vouch: bool = False
+    """Whether any answer proves the credential of a call, where the contract does not say who may call."""
+    tier_claim: str = ""
+    """The claim of a token that says which tier its bearer has."""
+    tiers: Annotated[Mapping[str, Quota], NoDecode, BeforeValidator(_tiers)] = Field(default_factory=dict)
+    """VALUE=READS/WRITES, separated by commas: what a minute has for those whose claim has this value."""
+    redis_url: Annotated[SecretStr | None, AfterValidator(_redis)] = Field(
+        default_factory=lambda: read(CommonSettings).redis_url, validate_default=True
+    )
+    """Where calls are counted for all gateways together; without one, each counts for itself. Also `REDIS_URL`."""
     ignore_unknown_parameters: bool = False
     """Whether query and form parameters that a method does not have are ignored. They are refused otherwise."""
     ignore_unknown_fields: bool = False
@@ -102,17 +140,21 @@ class GatewayConfig(Settings):
     """Whether answers to what only reads are packed for clients that accept it."""
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_origins)] = ()
     """Whose pages may call from a browser, such as `https://app.example.com`; `*` for anybody's."""
-    trusted_proxies: Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_listed)] = ()
+    trusted_proxies: Networks = ()
     """Addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
     https_only: bool = False
     """Whether who comes by plain HTTP is sent to HTTPS. Behind a proxy that ends TLS, name it in `trusted_proxies`."""
     hsts_s: int = Field(default=0, ge=0)
     """How long browsers shall come by HTTPS only, in seconds; 0 says nothing."""
     docs: bool = True
-    """Whether `/openapi.json` describes what is served, for everybody who may reach it."""
+    """Whether `/docs`, `/redoc` and `/openapi.json` describe what is served, for everybody who may reach them."""
+    metrics: bool = True
+    """Whether `/metrics` tells what has been measured, for Prometheus."""
+    monitoring_token: SecretStr | None = Field(default_factory=lambda: read(CommonSettings).monitoring_token)
+    """What readers of `/metrics` have to send as a bearer token, if anything. Also `MONITORING_TOKEN`."""
     title: str = "API"
     """What the documentation calls it."""
-    health_components: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = ("database", "redis")
+    health_components: Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)] = ("database", "redis")
     """What `/health` asks the servers about; what none of them knows is `not_configured`."""
     drain_delay_s: float = Field(default=0, ge=0)
     """How long to go on answering after `/readyz` is withdrawn, for load balancers to notice."""

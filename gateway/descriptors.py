@@ -51,6 +51,14 @@ class Rest:
     ignore_unknown: bool = False
     stream_id: str = ""
     last_event_id: str = ""
+    rate_class: int = 0
+    content_etag: bool = False
+    if_match_quoted: bool = False
+
+    @property
+    def has_etag(self) -> bool:
+        """Whether answers have an entity tag."""
+        return bool(self.etag) or self.content_etag
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,8 @@ class Method:
     desc: DescMethod
     access: str = ""
     """As `tandem.policy.v1.MethodPolicy.Access` calls it; empty where nothing is said."""
+    permission: str = ""
+    scope: str = ""
 
     @property
     def full_name(self) -> str:
@@ -174,17 +184,19 @@ def _method(registry: Registry, desc: DescMethod) -> Method | None:
         rest=_rest(registry, options),
         bindings=tuple(_bindings(options[extension.type], where)),
         desc=desc,
-        access=_access(registry, options),
+        **_policy(registry, options),
     )
 
 
-def _access(registry: Registry, options: MethodOptions) -> str:
+def _policy(registry: Registry, options: MethodOptions) -> dict[str, str]:
+    """Who may call, as far as it is said."""
     extension = registry.extension(POLICY_OPTION)
     if extension is None or extension.type not in options:
-        return ""
+        return {}
     policy: Any = options[extension.type]
     access = getattr(policy, "access", 0)
-    return str(getattr(access, "name", ""))
+    said = {name: str(getattr(policy, name, "")) for name in ("permission", "scope")}
+    return {"access": str(getattr(access, "name", "")), **said}
 
 
 def _bindings(rule: Any, where: str) -> Iterator[Binding]:

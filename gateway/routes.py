@@ -9,7 +9,7 @@ Owns matching and the refusal of two claims on one path. Knows nothing of fields
 
 import re
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, Self, TypeVar
 
 from gateway.descriptors import ContractUnusable
 from gateway.errors import Refusal, Violation, refused
@@ -40,6 +40,13 @@ class _Node(Generic[T]):
     rest: "_Node[T] | None" = None
     claims: dict[str | None, dict[str, Claim[T]]] = field(default_factory=dict)
     """Verb (`:cancel`) → HTTP method → claim, of the templates that end here."""
+
+    def only(self, segment: str) -> "_Node[T] | None":
+        """Where a segment leads, if it leads to one place."""
+        literal = self.literals.get(segment)
+        if literal is None:
+            return self.one if segment else None  # an empty one is nothing that `*` could stand for
+        return literal if self.one is None else None
 
 
 class Routes(Generic[T]):
@@ -83,31 +90,64 @@ class Routes(Generic[T]):
         """
         readings = self._readings(path)
         for wanted in (method, "GET") if method == "HEAD" else (method,):
-            for verb, raw, whole in readings:
-                claim = _descend(self._root, whole, 0, verb, wanted, None)
+            for verb, segments in readings:
+                claim = _descend(self._root, segments.whole, 0, verb, wanted, None)
                 if claim is not None:
-                    return claim.target, _values(claim.template, raw, whole)
+                    return claim.target, segments.values(claim.template)
         methods: set[str] = set()
-        for verb, _, whole in readings:
-            _descend(self._root, whole, 0, verb, None, methods)
+        for verb, segments in readings:
+            _descend(self._root, segments.whole, 0, verb, None, methods)
         if not methods:
             raise _nothing_here()
         raise method_not_allowed(method, methods)
 
-    def _readings(self, path: bytes) -> list[tuple[str | None, list[bytes], list[str]]]:
-        """How a path may be read: the verb, the segments as they came, and decoded; the likelier reading first.
+    def _readings(self, path: bytes) -> list[tuple[str | None, "_Segments"]]:
+        """How a path may be read: its verb and its segments; the likelier reading first.
 
         Only the last colon as it was typed begins a verb, and only one that a template has; else it is a part of the
         segment, as in an id like `urn:isbn:1`.
         """
-        raw = _split(path)
-        whole = [_decoded(segment) for segment in raw]
-        readings: list[tuple[str | None, list[bytes], list[str]]] = [(None, raw, whole)]
-        if raw and b":" in raw[-1]:
-            head, _, tail = raw[-1].rpartition(b":")
-            if (verb := _decoded(tail)) in self._verbs:
-                readings.insert(0, (verb, [*raw[:-1], head], [*whole[:-1], _decoded(head)]))
+        if not path.startswith(b"/"):
+            raise _nothing_here()  # `OPTIONS *`
+        if path == b"/":
+            return [(None, _Segments([], []))]
+        path = path[1:].removesuffix(b"/")  # one slash at the end is forgiven
+        readings: list[tuple[str | None, _Segments]] = [(None, _Segments.of(path))]
+        head, colon, tail = path.rpartition(b":")
+        if colon and b"/" not in tail and (verb := _decoded(tail)) in self._verbs:
+            readings.insert(0, (verb, _Segments.of(head)))
         return readings
+
+
+class _Segments(NamedTuple):
+    """A path between its slashes."""
+
+    whole: list[str]
+    """Decoded."""
+    kept: list[str]
+    """The same, but that an encoded slash is not: where several segments are one value, it would be one of theirs."""
+
+    @classmethod
+    def of(cls, path: bytes) -> Self:
+        """Those of a path without its first slash.
+
+        Raises:
+            Refusal: It is not well encoded.
+        """
+        if b"%" not in path:
+            plain = _text(path).split("/")
+            return cls(plain, plain)
+        if _MALFORMED.search(path):
+            raise _malformed_path()
+        raw = path.split(b"/")
+        return cls([_decoded(segment) for segment in raw], [_decoded(segment, _ENCODED_BUT_SLASH) for segment in raw])
+
+    def values(self, template: Template) -> list[str]:
+        """What the variables of a template stand for."""
+        return [
+            self.whole[variable.start] if variable.single else "/".join(self.kept[variable.start : variable.end])
+            for variable in template.variables
+        ]
 
 
 def method_not_allowed(method: str, served: set[str]) -> Refusal:
@@ -126,11 +166,16 @@ def _descend(
     node: _Node[T], segments: list[str], depth: int, verb: str | None, method: str | None, seen: set[str] | None
 ) -> Claim[T] | None:
     """The best claim below `node`. Without a method it finds none, and leaves in `seen` which methods there are."""
+    while depth < len(segments) and node.rest is None:
+        child = node.only(segments[depth])
+        if child is None:
+            break
+        node, depth = child, depth + 1
     if depth == len(segments):
         found = _claimed(node, verb, method, seen)
         if found is not None:
             return found
-    elif segment := segments[depth]:  # an empty segment is nothing that `*` could stand for
+    elif segment := segments[depth]:
         for child in (node.literals.get(segment), node.one):
             if child is not None:
                 found = _descend(child, segments, depth + 1, verb, method, seen)
@@ -156,35 +201,16 @@ def _nothing_here() -> Refusal:
     return refused(404, "NOT_FOUND", "ROUTE_NOT_FOUND", "nothing is served at this path")
 
 
-def _split(path: bytes) -> list[bytes]:
-    """The segments as they came; one slash at the end is forgiven."""
-    if not path.startswith(b"/"):
-        raise _nothing_here()  # `OPTIONS *`
-    if _MALFORMED.search(path):
-        raise _malformed_path()
-    segments = path[1:].split(b"/")
-    if not segments[-1]:
-        segments.pop()
-    return segments
-
-
 def _decoded(segment: bytes, encoded: re.Pattern[bytes] = _ENCODED) -> str:
-    if b"%" in segment:
-        segment = encoded.sub(lambda found: bytes((int(found[1], 16),)), segment)
+    return _text(encoded.sub(lambda found: bytes((int(found[1], 16),)), segment))
+
+
+def _text(plain: bytes) -> str:
     try:
-        return segment.decode()
+        return plain.decode()
     except UnicodeDecodeError:
         raise _malformed_path() from None
 
 
 def _malformed_path() -> Refusal:
     return Violation("", "the path is not percent-encoded UTF-8", reason="MALFORMED_PATH").refusal()
-
-
-def _values(template: Template, raw: list[bytes], whole: list[str]) -> list[str]:
-    return [
-        whole[variable.start]
-        if variable.single
-        else "/".join(_decoded(segment, _ENCODED_BUT_SLASH) for segment in raw[variable.start : variable.end])
-        for variable in template.variables
-    ]

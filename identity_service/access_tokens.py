@@ -11,13 +11,13 @@ from uuid import UUID
 
 import jwt
 
-from chassis.auth import SubjectType
+from chassis.auth import EXPIRED_FOR_ALL, SubjectType
 from chassis.clock import Clock
 from chassis.ids import new_id
 from identity_service.keys.ring import KeyRing
 
 AUDIENCES = ("identity", "work")
-SCOPES = ("identity.admin", "identity.read", "work.read", "work.write")
+SCOPES = ("identity.admin", "identity.mail", "identity.read", "work.read", "work.write")
 """What machines can be allowed to do. People are not limited by scopes."""
 CLIENT = "tandem"
 """The `client_id` of people: they sign in with our own clients."""
@@ -45,12 +45,20 @@ class AccessTokens:
         self._service_lifetime = service_lifetime
 
     async def issue_to_person(
-        self, *, subject: UUID, role: str, session: UUID, signed_in_at: datetime, ends_at: datetime
+        self,
+        *,
+        subject: UUID,
+        token_version: int,
+        role: str,
+        session: UUID,
+        signed_in_at: datetime,
+        ends_at: datetime,
     ) -> AccessToken:
         """A token for a person's session. It does not outlive the session."""
         claims = {
             "sub": str(subject),
             "sub_type": SubjectType.USER.value,
+            "token_version": token_version,
             "aud": list(AUDIENCES),
             "client_id": CLIENT,
             "sid": str(session),
@@ -61,17 +69,26 @@ class AccessTokens:
         return await self._signed(claims, min(self._lifetime, ends_at - self._clock.now()))
 
     async def issue_to_machine(
-        self, *, subject: UUID, client_id: str, audiences: Iterable[str], scopes: Iterable[str]
+        self, *, subject: UUID, token_version: int, client_id: str, audiences: Iterable[str], scopes: Iterable[str]
     ) -> AccessToken:
         """A token for a service account: no session, no role, nothing but its scopes."""
         claims = {
             "sub": str(subject),
             "sub_type": SubjectType.SERVICE.value,
+            "token_version": token_version,
             "aud": sorted(audiences),
             "client_id": client_id,
             "scope": " ".join(sorted(scopes)),
         }
         return await self._signed(claims, self._service_lifetime)
+
+    def good_until(self) -> datetime:
+        """When every token that a person has been issued until now has expired, wherever the clocks stand."""
+        return self._clock.now() + self._lifetime + EXPIRED_FOR_ALL
+
+    def machines_good_until(self) -> datetime:
+        """The same for machines."""
+        return self._clock.now() + self._service_lifetime + EXPIRED_FOR_ALL
 
     async def _signed(self, claims: Mapping[str, Any], lifetime: timedelta) -> AccessToken:
         """Times are whole seconds, rounded down: nobody's clock is ahead of them."""

@@ -1,9 +1,13 @@
-"""`python -m standalone`: everything on this machine, until Ctrl-C."""
+"""`python -m standalone`: everything on this machine, until Ctrl-C.
+
+With `create-admin EMAIL`, an administrator of what runs already.
+"""
 
 import argparse
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +15,7 @@ from pathlib import Path
 
 from chassis.config import ConfigError, read
 from standalone import readiness
-from standalone.databases import databases
+from standalone.databases import databases, embedded_url
 from standalone.keeping import FolderInUse, kept_secret, locked
 from standalone.postgres import Cluster, PostgresError
 from standalone.reloading import watching
@@ -26,10 +30,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """0 when the user has stopped it; 1, with a line that says why, when it could not start or go on."""
     parser = argparse.ArgumentParser(prog="python -m standalone", description=__doc__)
     parser.add_argument("--reload", action="store_true", help="restart the processes when a source file is saved")
-    options = parser.parse_args(arguments)
+    parser.add_subparsers(dest="command", metavar="COMMAND").add_parser(
+        "create-admin",
+        add_help=False,  # identity has its own
+        help="make an administrator of what runs already",
+    )
+    options, words = parser.parse_known_args(arguments)
+    if words and options.command is None:
+        parser.error(f"unrecognized arguments: {' '.join(words)}")
     output = Output(sys.stdout, width=len("identity"))
     try:
         user = user_environment()
+        if options.command is not None:
+            return create_admin(read(StandaloneSettings), user, words)
         run(read(StandaloneSettings), user, output, reload=options.reload)
     except Interrupted:
         output.say("stopped")
@@ -89,6 +102,9 @@ def run(settings: StandaloneSettings, user: Mapping[str, str], output: Output, *
         urls, cluster = stack.enter_context(databases(settings, secrets))
         stack.callback(supervisor.stop)
         defaults = {
+            # Mail is read where it is written: in a folder, and what it asks to be opened on the console.
+            "IDENTITY_MAIL_FOLDER": str(home / "mail"),
+            "IDENTITY_MAIL_LINKS_IN_LOG": "true",
             "IDENTITY_SECRET_KEY": kept_secret(secrets / "identity-secret-key"),
             "WORK_SECRET_KEY": kept_secret(secrets / "work-secret-key"),
             "WORK_CLIENT_ID": settings.work_client_id,
@@ -102,7 +118,7 @@ def run(settings: StandaloneSettings, user: Mapping[str, str], output: Output, *
         supervisor.run(migrate)
         supervisor.run(provisioning(user, defaults))
         supervisor.start(services)
-        output.say(welcome(addresses.gateway, addresses.identity, addresses.work))
+        output.say(welcome(addresses.gateway, addresses.identity, addresses.work, home / "mail"))
         try:
             look_after(supervisor, cluster, services, migrate, output, reload=reload)
         except Interrupted:
@@ -184,8 +200,23 @@ def provisioning(user: Mapping[str, str], defaults: Mapping[str, str]) -> Progra
         "IDENTITY_SERVICE_ACCOUNT_SECRET": defaults["WORK_CLIENT_SECRET"],
         "IDENTITY_SERVICE_ACCOUNT_SECRET_FILE": "",
     }
-    command = ["provision-service-account", defaults["WORK_CLIENT_ID"], "--scope=identity.read", "--audience=identity"]
+    scopes = ["--scope=identity.read", "--scope=identity.mail"]
+    command = ["provision-service-account", defaults["WORK_CLIENT_ID"], *scopes, "--audience=identity"]
     return Program("accounts", [sys.executable, "-m", "identity_service", *command], env, PROJECT)
+
+
+def create_admin(settings: StandaloneSettings, user: Mapping[str, str], words: Sequence[str]) -> int:
+    """Run identity's command of that name on the database of what runs already; its exit code.
+
+    Raises:
+        CannotStart: Nothing runs.
+    """
+    defaults = {"IDENTITY_ISSUER": settings.issuer}
+    if settings.identity_database_url is None:
+        defaults["IDENTITY_DATABASE_URL"] = embedded_url(settings, "identity")
+    command = [sys.executable, "-m", "identity_service", "create-admin", *words]
+    env = child_environment(user, "identity", defaults)
+    return subprocess.run(command, env=env, cwd=PROJECT, check=False).returncode  # noqa: S603  our own module
 
 
 def client_secret(settings: StandaloneSettings, secrets: Path) -> str:
@@ -200,16 +231,22 @@ def programs(
 ) -> Sequence[Program]:
     """The three processes, in the order in which they are started."""
     told = {
-        "identity": {"IDENTITY_LISTEN": str(addresses.identity), "IDENTITY_ISSUER": issuer},
+        "identity": {
+            "IDENTITY_LISTEN": str(addresses.identity),
+            "IDENTITY_ISSUER": issuer,
+            **behind_the_gateway("IDENTITY"),
+        },
         "work": {
             "WORK_LISTEN": str(addresses.work),
             "WORK_IDENTITY_ADDRESS": str(addresses.identity),
             "WORK_TOKEN_ISSUER": issuer,
+            **behind_the_gateway("WORK"),
         },
         "gateway": {
             "GATEWAY_LISTEN": str(addresses.gateway),
             "GATEWAY_DESCRIPTORS": str(PROJECT / "protos" / "descriptors.binpb"),
             "GATEWAY_UPSTREAMS": f"tandem.identity.v1={addresses.identity},tandem.work.v1={addresses.work}",
+            "GATEWAY_HEALTH_COMPONENTS": "database,redis,identity_feed",
         },
     }
     modules = {"identity": "identity_service", "work": "work_service", "gateway": "gateway"}
@@ -228,6 +265,11 @@ def programs(
         )
         for name, module in modules.items()
     ]
+
+
+def behind_the_gateway(prefix: str) -> dict[str, str]:
+    """Our gateway speaks to the services from this machine, and says where calls come from."""
+    return {f"{prefix}_TRUSTED_PROXIES": "127.0.0.1,::1"}
 
 
 def own(defaults: Mapping[str, str], name: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError
 
 from migrations import SECTIONS, Section
 from standalone.keeping import kept_secret
+from standalone.ports import LOCALHOST, is_free
 from standalone.postgres import Cluster, PortTaken
 from standalone.settings import StandaloneSettings
 from standalone.supervisor import CannotStart
@@ -51,6 +52,23 @@ def databases(settings: StandaloneSettings, secrets: Path) -> Iterator[tuple[dic
         yield urls, cluster
     finally:
         cluster.close()
+
+
+def embedded_url(settings: StandaloneSettings, section: Section) -> str:
+    """A database of the embedded server, which another process has started.
+
+    Raises:
+        CannotStart: None has.
+    """
+    password = settings.tandem_home / "secrets" / f"{section}-database-password"
+    if not password.exists() or is_free(LOCALHOST, settings.tandem_postgres_port):
+        raise CannotStart(f"nothing runs on {settings.tandem_home.absolute()}: start it first, with `make run`")
+    cluster = Cluster(
+        settings.tandem_home / "postgres",
+        major=settings.tandem_postgres_major,
+        port=settings.tandem_postgres_port,
+    )
+    return cluster.url(section, section, password.read_text())
 
 
 def must_be_reachable(setting: str, url: SecretStr) -> None:

@@ -39,17 +39,19 @@ def main() -> int:
     starter = socket.socket(fileno=os.dup(0))
     for held in job["hold"]:  # locks of the starter: held for as long as the program lives, and not by the program
         os.set_inheritable(held, False)  # noqa: FBT003  positional only
+    guardian = os.getpid()  # asked for before the fork: the child may come to ask only when we are gone
     pid = os.fork()
     if pid == 0:
-        run(job["argv"], IDENTITIES[job["as"]], reach=job["reach"], last_wish=patience[0][0])
+        run(job["argv"], IDENTITIES[job["as"]], reach=job["reach"], last_wish=patience[0][0], guardian=guardian)
     with contextlib.suppress(OSError):  # the starter is gone already; outlast() will see it
         starter.sendall(b"%d\n" % pid)
     return outlast(pid, starter, patience)
 
 
-def run(argv: list[str], become: Callable[[], None], *, reach: list[str], last_wish: signal.Signals) -> None:
+def run(
+    argv: list[str], become: Callable[[], None], *, reach: list[str], last_wish: signal.Signals, guardian: int
+) -> None:
     """Turn this forked process into the program. Does not return."""
-    parent = os.getppid()
     try:
         os.setsid()
         nothing = os.open(os.devnull, os.O_RDONLY)
@@ -61,7 +63,7 @@ def run(argv: list[str], become: Callable[[], None], *, reach: list[str], last_w
         if LINUX:
             # For the case that this guardian is killed. Last, because a change of identity clears it.
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, last_wish.value, 0, 0, 0)
-            if os.getppid() != parent:
+            if os.getppid() != guardian:
                 os._exit(1)
         os.execv(argv[0], argv)  # noqa: S606  it replaces this process; there is no shell
     except OSError as error:

@@ -341,8 +341,9 @@ class Cluster:
         password.unlink(missing_ok=True)
         write_secret(password, self._password)
         place.hand_over(password)
-        # One order on every host: by code point, whatever the operating system's locales are.
-        locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if self.major >= 17 else []
+        # One order on every host: by code point, whatever the operating system's locales are. Letters have both cases.
+        builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        locale = builtin if self.major >= 17 else ["--lc-ctype=C.UTF-8"]
         arguments = [
             f"--pgdata={place.fresh}",
             f"--username={SUPERUSER}",

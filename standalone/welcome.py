@@ -1,14 +1,16 @@
 """What is printed when everything is ready: the addresses, and something to paste."""
 
+from pathlib import Path
+
 from standalone.settings import Address
 
 
-def welcome(gateway: Address, identity: Address, work: Address) -> str:
+def welcome(gateway: Address, identity: Address, work: Address, mail: Path) -> str:
     """Addresses and first commands. The block between the rules is a shell script; a test runs it."""
     return f"""
 Tandem is ready. Ctrl-C stops it; what you have made is kept.
 
-  REST       http://{gateway}
+  REST       http://{gateway}   (documentation to try out: http://{gateway}/docs)
   identity   {identity}   (gRPC, with reflection)
   work       {work}   (gRPC, with reflection)
 
@@ -16,6 +18,11 @@ Try it:
 {"-" * 80}
 {commands(gateway)}
 {"-" * 80}
+Mail is not sent: unless IDENTITY_SMTP_URL is set, it is written to {mail},
+and the link in it shows up here. What stands behind its "#token=" verifies the address:
+
+  curl -sS http://{gateway}/api/v1/auth:verifyEmail -H 'Content-Type: application/json' -d '{{"token": "tdm_..."}}'
+
 The same over gRPC:
 
   grpcurl -plaintext {work} list

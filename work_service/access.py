@@ -11,7 +11,7 @@ from typing import NewType
 from uuid import UUID
 
 from chassis import call
-from chassis.errors import PermissionDenied
+from chassis.errors import FailedPrecondition, PermissionDenied, UnmetPrecondition
 
 UserId = NewType("UserId", UUID)
 
@@ -30,6 +30,9 @@ class Permission(StrEnum):
 
     PROJECT_READ = "project.read"
     PROJECT_UPDATE = "project.update"
+    PROJECT_ACTIVATE = "project.activate"
+    PROJECT_ARCHIVE = "project.archive"
+    PROJECT_TRANSFER = "project.transfer"
     PROJECT_DELETE = "project.delete"
     PROJECT_UNDELETE = "project.undelete"
     MEMBER_READ = "member.read"
@@ -37,29 +40,70 @@ class Permission(StrEnum):
     MEMBER_UPDATE = "member.update"
     MEMBER_REMOVE = "member.remove"
     MEMBER_LEAVE = "member.leave"
+    MEMBER_INVITE = "member.invite"
+    INVITATION_READ = "invitation.read"
+    INVITATION_REVOKE = "invitation.revoke"
     TASK_READ = "task.read"
     TASK_CREATE = "task.create"
     TASK_UPDATE = "task.update"
     TASK_TRANSITION = "task.transition"
     TASK_ASSIGN = "task.assign"
+    TASK_MOVE = "task.move"
     TASK_DELETE = "task.delete"
+    TASK_IMPORT = "task.import"
+    COMMENT_CREATE = "comment.create"
+    COMMENT_UPDATE = "comment.update"
+    COMMENT_DELETE = "comment.delete"
+    ACTIVITY_READ = "activity.read"
+    CATEGORY_READ = "category.read"
+    CATEGORY_CREATE = "category.create"
+    CATEGORY_UPDATE = "category.update"
+    CATEGORY_DELETE = "category.delete"
+    LABEL_READ = "label.read"
+    LABEL_CREATE = "label.create"
+    LABEL_UPDATE = "label.update"
+    LABEL_DELETE = "label.delete"
 
 
 _VIEWER = frozenset(
-    {Permission.PROJECT_READ, Permission.MEMBER_READ, Permission.MEMBER_LEAVE, Permission.TASK_READ},
+    {
+        Permission.PROJECT_READ,
+        Permission.MEMBER_READ,
+        Permission.MEMBER_LEAVE,
+        Permission.TASK_READ,
+        Permission.ACTIVITY_READ,
+        Permission.CATEGORY_READ,
+        Permission.LABEL_READ,
+    },
 )
 _DEVELOPER = _VIEWER | {
     Permission.TASK_CREATE,
     Permission.TASK_UPDATE,
     Permission.TASK_TRANSITION,
     Permission.TASK_ASSIGN,
+    Permission.TASK_MOVE,
     Permission.TASK_DELETE,
+    Permission.TASK_IMPORT,
+    Permission.COMMENT_CREATE,
+    Permission.COMMENT_UPDATE,
+    Permission.COMMENT_DELETE,
 }
 _MAINTAINER = _DEVELOPER | {
     Permission.PROJECT_UPDATE,
+    Permission.PROJECT_ACTIVATE,
+    Permission.PROJECT_ARCHIVE,
     Permission.MEMBER_ADD,
     Permission.MEMBER_UPDATE,
     Permission.MEMBER_REMOVE,
+    Permission.MEMBER_INVITE,
+    Permission.INVITATION_READ,
+    Permission.INVITATION_REVOKE,
+    Permission.CATEGORY_CREATE,
+    Permission.CATEGORY_UPDATE,
+    Permission.CATEGORY_DELETE,
+    Permission.LABEL_CREATE,
+    Permission.LABEL_UPDATE,
+    Permission.LABEL_DELETE,
 }
 
 GRANTS: Mapping[Role, frozenset[Permission]] = {
@@ -77,6 +121,13 @@ class RoleTooLow(PermissionDenied):
     """Your role in this project does not allow this."""
 
     reason = "ROLE_TOO_LOW"
+
+
+class ProjectArchived(FailedPrecondition):
+    """This project is archived: it can be read, and not be changed."""
+
+    reason = "PROJECT_ARCHIVED"
+    preconditions = (UnmetPrecondition("STATE", "project", "the project is archived; it can be unarchived"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +173,11 @@ def caller(*, attempt: str = "") -> Caller:
         request_id=answering.request_id,
         attempt=Attempt(answering.method.name, attempt, answering.digest()) if attempt else None,
     )
+
+
+def leads(role: Role) -> bool:
+    """Whether `role` is a maintainer's or more, who may put in order what others have written."""
+    return _RANK[role] >= _RANK[Role.MAINTAINER]
 
 
 def require_owner(role: Role) -> None:

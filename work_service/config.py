@@ -27,6 +27,18 @@ class WorkSettings(ServerSettings, DatabaseSettings):
     """The `iss` of the tokens that are trusted here: identity's IDENTITY_ISSUER, to the letter."""
     lock_timeout_ms: int = Field(default=1000, ge=1, le=60_000)
     """How long a change waits for another change of the same task. Two of them take milliseconds, as a rule."""
+    import_most_tasks: int = Field(default=5_000, ge=1)
+    """How many tasks an import may hold."""
+    import_most_bytes: int = Field(default=16 * 1024 * 1024, ge=1)
+    """How large they may be together, as they are sent: so much is held in memory, some times over."""
+
+    retention_days: int = Field(default=30, ge=1)
+    """How long what was deleted can be brought back."""
+
+    @property
+    def retention(self) -> timedelta:
+        """How long what was deleted can be brought back."""
+        return timedelta(days=self.retention_days)
 
     @property
     def lock_timeout(self) -> timedelta:

@@ -1,30 +1,41 @@
-"""What the gateway says of itself: `/healthz`, `/readyz`, `/health` and `/openapi.json`."""
+"""What the gateway says of itself: `/healthz`, `/readyz` and `/health`."""
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from gateway.asgi.door import Own
 from gateway.asgi.exchange import JSON, NO_STORE, Reply
-from gateway.errors import Header
+from gateway.rates.shared import Shared
 from gateway.upstream.health import Checks, State
+
+_REDIS: Final = "redis"
 
 
 class About:
     """Answers probes."""
 
-    def __init__(self, checks: Checks, components: Sequence[str], version: str, openapi: bytes | None = None) -> None:
-        """`components` are health names that servers may know, such as `database`; `openapi` is the documentation."""
+    def __init__(
+        self, checks: Checks, components: Sequence[str], version: str, *, shared: Shared | None = None
+    ) -> None:
+        """`components` are health names that servers may know, such as `database`.
+
+        `shared` is where calls are counted, if it is not in this process alone.
+        """
         self._checks = checks
         self._components = components
         self._version = version
-        self._openapi = openapi
+        self._shared = shared
         self.draining = False
 
     @property
     def paths(self) -> Mapping[bytes, Own]:
         """Where the answers are."""
-        documented = {} if self._openapi is None else {b"/openapi.json": self.openapi}
-        return {b"/healthz": self.alive, b"/readyz": self.ready, b"/health": self.health, **documented}
+        return {
+            b"/healthz": lambda _: self.alive(),
+            b"/readyz": lambda _: self.ready(),
+            b"/health": lambda _: self.health(),
+        }
 
     async def alive(self) -> Reply:
         """The process is up; nothing else is looked at."""
@@ -41,22 +52,23 @@ class About:
         services = await self._checks.services()
         components = await self._checks.components(self._components)
         well = _all_ok(services) and State.UNAVAILABLE not in components.values()
+        status = _status(well=well)
+        if self._shared is not None:
+            redis = components.get(_REDIS, State.NOT_CONFIGURED)
+            if not self._shared.there:
+                components[_REDIS] = State.UNAVAILABLE
+                status = State.DEGRADED.value if well else status  # everything is answered all the same
+            elif redis is State.NOT_CONFIGURED:
+                components[_REDIS] = State.OK
         return _reply(
             well=well,
             content={
-                "status": _status(well=well),
+                "status": status,
                 "version": self._version,
                 **_values(components),
                 "services": _values(services),
             },
         )
-
-    async def openapi(self) -> Reply:
-        """The documentation, for tools."""
-        return Reply(200, (JSON, _CHECKED), self._openapi or b"", packable=True, own=True)
-
-
-_CHECKED: Header = (b"cache-control", b"no-cache")
 
 
 def _all_ok(states: Mapping[str, State]) -> bool:
@@ -72,4 +84,4 @@ def _values(states: Mapping[str, State]) -> dict[str, str]:
 
 
 def _reply(*, well: bool, content: Mapping[str, object]) -> Reply:
-    return Reply(200 if well else 503, (JSON, NO_STORE), json.dumps(content).encode(), own=True)
+    return Reply(200 if well else 503, (JSON, NO_STORE), json.dumps(content).encode(), probe=True)

@@ -9,12 +9,10 @@ from gateway.errors import Header
 
 ANY: Final = "*"
 
-_SAFE: Final[Sequence[Header]] = (
-    (b"x-content-type-options", b"nosniff"),
-    # An answer is data. Should a browser open one as a page, it may do nothing.
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; sandbox"),
-    (b"referrer-policy", b"no-referrer"),
-)
+DATA: Final = b"default-src 'none'; frame-ancestors 'none'; sandbox"
+"""The content security policy of an answer that is data: should a browser open it as a page, it may do nothing."""
+
+_SAFE: Final[Sequence[Header]] = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 _SENT: Final = (
     "accept",
     "authorization",
@@ -29,7 +27,15 @@ _SENT: Final = (
     "x-request-id",
 )
 """Headers that pages may send: those that the gateway reads."""
-_READ: Final = ("etag", "location", "retry-after", "www-authenticate", "x-request-id")
+_READ: Final = (
+    "etag",
+    "location",
+    "ratelimit",
+    "ratelimit-policy",
+    "retry-after",
+    "www-authenticate",
+    "x-request-id",
+)
 """Headers that pages may read, besides those that they always may."""
 _REMEMBERED_S: Final = 7200  # the most that Chromium remembers a preflight
 
@@ -47,9 +53,9 @@ class Browsers:
     hsts_s: int = 0
     """How long a browser shall remember to come by HTTPS only."""
 
-    def headers(self, headers: Headers, scheme: str) -> list[Header]:
-        """What every answer carries."""
-        said = [*_SAFE]
+    def headers(self, headers: Headers, scheme: str, policy: bytes = DATA) -> list[Header]:
+        """What every answer carries; `policy` is its content security policy."""
+        said = [*_SAFE, (b"content-security-policy", policy)]
         if self.hsts_s and scheme == "https":
             said.append((b"strict-transport-security", b"max-age=%d; includeSubDomains" % self.hsts_s))
         if self.origins:

@@ -15,8 +15,8 @@ _TAGS = re.compile(rb"\s*" + _TAG + rb"(?:\s*,\s*" + _TAG + rb")*\s*")
 _EACH = re.compile(_TAG)
 
 
-def wanted_version(if_match: bytes) -> str | None:
-    """What `If-Match` puts into the request: the tag without its quotes, or None when anything will do.
+def wanted_version(if_match: bytes, *, quoted: bool = False) -> str | None:
+    """What `If-Match` puts into the request: the tag, mostly without its quotes, or None when anything will do.
 
     Raises:
         Refusal: It is not a tag, there are several, or it is a weak one, which never matches.
@@ -29,18 +29,21 @@ def wanted_version(if_match: bytes) -> str | None:
     if tags[0].startswith(b"W/"):
         raise precondition_failed("a weak entity tag never matches If-Match")
     try:
-        return tags[0][1:-1].decode("ascii")
+        return (tags[0] if quoted else tags[0][1:-1]).decode("ascii")
     except UnicodeDecodeError:
         raise malformed("If-Match", "expected an entity tag in ASCII") from None
 
 
 def check_matches(if_match: bytes, etag: str | None) -> None:
-    """For what only reads: the answer must be the version that the client means.
+    """For what only reads: the answer must be the version that the client means. No weak tag says which that is.
 
     Raises:
         Refusal: It is not.
     """
-    if if_match.strip() != ANY and (etag is None or etag.encode() not in _tags("If-Match", if_match)):
+    if if_match.strip() == ANY:
+        return
+    tags = _tags("If-Match", if_match)
+    if etag is None or etag.startswith("W/") or etag.encode() not in tags:
         raise precondition_failed("the entity tag is no longer current")
 
 

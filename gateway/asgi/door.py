@@ -5,20 +5,20 @@ span and one line in the log. Everything that depends on a route alone has been 
 """
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
 import grpc.aio
 import structlog
-from opentelemetry.trace import Tracer
+from opentelemetry.trace import Span
 
 from chassis.ids import new_id
-from gateway.asgi import conditions, headers
-from gateway.asgi.browsers import Browsers, https
-from gateway.asgi.encodings import worthwhile
+from chassis.proxies import Network
+from gateway.asgi import conditions, headers, uploads
+from gateway.asgi.browsers import DATA, Browsers, https
+from gateway.asgi.encodings import VARY, worthwhile
 from gateway.asgi.exchange import (
     JSON,
     NO_STORE,
@@ -30,25 +30,37 @@ from gateway.asgi.exchange import (
     Send,
     Stream,
 )
-from gateway.asgi.headers import Headers
+from gateway.asgi.headers import Accepted, Headers
 from gateway.asgi.load import Load
-from gateway.asgi.proxies import Network
 from gateway.asgi.route import Route, form, not_acceptable, said_by
 from gateway.asgi.streams import Relay
+from gateway.asgi.telling import Telling
 from gateway.asgi.tracing import Metadata, called
-from gateway.errors import Header, Refusal, Statuses, Violation, shutting_down
+from gateway.errors import Header, Refusal, Statuses, Violation, refused, shutting_down
+from gateway.rates.limiter import Limiter
 from gateway.routes import Routes, method_not_allowed
-from gateway.transcode.request import IF_MATCH, PASSWORD, USERNAME
+from gateway.transcode.request import IF_MATCH, NDJSON, PASSWORD, USERNAME
 from gateway.transcode.response import Answer
-from gateway.upstream.channels import StreamRpc
+from gateway.upstream.channels import SLACK, StreamRpc, UploadRpc
 from gateway.upstream.failures import failure
 
 log = structlog.get_logger()
 
 _UNBUFFERED: Final[Header] = (b"x-accel-buffering", b"no")  # nginx would hold back what is to arrive at once
 
-Own = Callable[[], Awaitable[Reply]]
-"""Answers by itself, about the gateway itself."""
+_LAST_FRAME_S: Final = 5.0  # that its time is over is told as any other error
+
+Own = Callable[[Headers], Awaitable[Reply]]
+"""Answers by itself, about the gateway itself, to a request that has these headers."""
+
+
+def always(reply: Reply) -> Own:
+    """The same answer to everybody."""
+
+    async def answer(_: Headers) -> Reply:
+        return reply
+
+    return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +89,9 @@ class Door:
         own: Mapping[bytes, Own],
         statuses: Statuses,
         limits: Limits,
-        tracer: Tracer,
+        telling: Telling,
         load: Load,
+        limiter: Limiter,
         browsers: Browsers | None = None,
     ) -> None:
         """`own` are the paths that the gateway answers by itself."""
@@ -86,8 +99,9 @@ class Door:
         self._own = own
         self._statuses = statuses
         self._limits = limits
-        self._tracer = tracer
+        self._telling = telling
         self._load = load
+        self._limiter = limiter
         self._browsers = browsers or Browsers()
         self._relays: set[Relay] = set()
 
@@ -120,36 +134,28 @@ class Door:
             reply = self._refused(exchange, Refusal(500, "INTERNAL", f"internal error, incident {incident}"))
         try:
             if reply is not None:
-                await exchange.write(send, reply, self._browsers.headers(exchange.headers, exchange.client.scheme))
-                if isinstance(reply, Reply) and reply.own:
-                    return  # probes come every second, and nobody reads their traces
+                policy = reply.policy if isinstance(reply, Reply) else DATA
+                said = self._browsers.headers(exchange.headers, exchange.client.scheme, policy)
+                await exchange.write(send, reply, said, patience_s=self._limits.longest_deadline_s)
+                if isinstance(reply, Reply) and reply.probe:
+                    return
         except Gone:
             log.debug("the client has left the stream", request_id=exchange.request_id)
         finally:
             exchange.leave()
-        self._tell(exchange, 499 if reply is None else reply.status)
-
-    def _tell(self, exchange: Exchange, status: int) -> None:
-        traced = exchange.traced(self._tracer)
-        traced.answered(status)
-        log.info(
-            "request",
-            method=exchange.method,
-            route=exchange.template,
-            status=status,
-            duration_ms=round((time.perf_counter() - exchange.started) * 1000, 3),
-            request_id=exchange.request_id,
-            trace_id=traced.trace_id,
-            span_id=traced.span_id,
-        )
+        self._telling.answered(exchange, 499 if reply is None else reply.status)
 
     async def _reply(self, exchange: Exchange) -> Reply | Stream:
         exchange.read_headers(self._limits.trusted_proxies)
         own = self._own.get(exchange.path)
+        insecure = self._limits.https_only and exchange.client.scheme == "http"
         try:
             if own is not None:
-                return await self._answered_here(exchange.method, own)
-            if self._limits.https_only and exchange.client.scheme == "http":
+                reply = await self._answered_here(exchange, own)
+                if reply.probe or not insecure:
+                    exchange.template = exchange.path.decode()
+                    return reply
+            if insecure:
                 return Reply(308, ((b"location", https(exchange.headers, exchange.target)), NO_STORE))
             route, values = self._routes.find(exchange.method, exchange.path)
         except Refusal as refusal:
@@ -158,7 +164,9 @@ class Door:
                 return Reply(204, (*refusal.headers, NO_STORE, *self._browsers.preflight(exchange.headers, allow)))
             raise
         exchange.template, exchange.manner = route.template, route.manner
-        exchange.slot = self._load.slot(stream=route.stream is not None)
+        credential = exchange.headers.get(b"authorization")
+        exchange.admission = await self._limiter.admit(route.rate_class, credential, exchange.client.address)
+        exchange.slot = self._load.slot(stream=route.rpc is None)
         return await self._served(exchange, route, values)
 
     async def _served(self, exchange: Exchange, route: Route, values: Sequence[str]) -> Reply | Stream:
@@ -166,28 +174,42 @@ class Door:
         if route.stream is None and not route.response.raw and not headers.accepts_json(sent):
             raise not_acceptable("application/json")
         said = said_by(route, sent)
-        body, content_type = await exchange.body(route.body, largest=limits.largest_body, patience_s=limits.deadline_s)
-        request = route.request.encode(values, exchange.query, body, said, content_type=content_type)
+        if route.upload is not None:
+            messages = self._messages(exchange, route, values, said)
+            request = await anext(messages)
+        else:
+            body, content_type = await exchange.body(
+                route.body, largest=limits.largest_body, patience_s=limits.deadline_s
+            )
+            request = self._fitting(route.request.encode(values, exchange.query, body, said, content_type=content_type))
         metadata = headers.forwarded(sent, limits.forwarded)
         if USERNAME in said or PASSWORD in said:
             metadata = [(key, value) for key, value in metadata if key != "authorization"]
         if exchange.client.address:
             metadata.append(("x-forwarded-for", exchange.client.address))
-        if route.stream is not None:
-            return await self._streamed(exchange, route, route.stream, request, metadata)
+        metadata.append(("x-request-id", exchange.request_id))
+        metadata += headers.user_agent(sent)
         try:
-            data = await self._call(exchange, route, request, metadata)
+            if route.stream is not None:
+                return await self._streamed(exchange, route, route.stream, request, metadata)
+            if route.upload is not None:
+                data = await self._uploaded(exchange, route, route.upload, request, messages, metadata)
+            else:
+                data = await self._call(exchange, route, request, metadata)
         except Refusal as refusal:
+            if refusal.status == "UNAUTHENTICATED":
+                self._limiter.not_accepted(exchange.admission)
             if IF_MATCH in said and refusal.stale:
                 refusal.http = 412
             raise
+        self._limiter.answered(exchange.admission, route.access)
         return _answered(route, route.response.decode(data), sent, packs=limits.packs)
 
     @staticmethod
-    async def _answered_here(method: str, own: Own) -> Reply:
-        if method not in ("GET", "HEAD"):
-            raise method_not_allowed(method, {"GET"})
-        return await own()
+    async def _answered_here(exchange: Exchange, own: Own) -> Reply:
+        if exchange.method not in ("GET", "HEAD"):
+            raise method_not_allowed(exchange.method, {"GET"})
+        return await own(exchange.headers)
 
     async def _call(self, exchange: Exchange, route: Route, request: bytes, metadata: Metadata) -> bytes:
         """The answer's bytes.
@@ -197,14 +219,36 @@ class Door:
         """
         limits = self._limits
         timeout = headers.timeout_s(exchange.headers, default=limits.deadline_s, longest=limits.longest_deadline_s)
-        metadata.append(("x-request-id", exchange.request_id))
-        span = exchange.traced(self._tracer).calling(route.method, metadata)
-        status = "CANCELLED"
+        span = self._telling.traced(exchange).calling(route.method, metadata)
         assert route.rpc is not None  # the other methods are streams
         call = route.rpc(request, metadata=metadata, timeout=timeout)
-        leaving = exchange.leaving(call)
+        return await self._answer(exchange, call, span, exchange.leaving(call).answer())
+
+    async def _uploaded(
+        self,
+        exchange: Exchange,
+        route: Route,
+        rpc: UploadRpc,
+        first: bytes,
+        rest: AsyncGenerator[bytes, None],
+        metadata: Metadata,
+    ) -> bytes:
+        """The answer to a stream.
+
+        Raises:
+            Refusal: The server answered otherwise, or not at all, or the rest cannot be sent.
+        """
+        longest = self._limits.longest_stream_s
+        timeout = headers.timeout_s(exchange.headers, default=longest, longest=longest)
+        span = self._telling.traced(exchange).calling(route.method, metadata)
+        call = rpc(metadata=metadata, timeout=timeout)
+        return await self._answer(exchange, call, span, uploads.answer(exchange, call, first, rest))
+
+    async def _answer(self, exchange: Exchange, call: Any, span: Span | None, answering: Awaitable[bytes]) -> bytes:
+        limits = self._limits
+        status = "CANCELLED"
         try:
-            data = await call
+            data = await answering
             status = "OK"
             if limits.returned:
                 exchange.returned = await self._returned(call)
@@ -215,15 +259,41 @@ class Door:
             refusal = failure(self._statuses, error)
             status = refusal.status
             raise refusal from None
-        except asyncio.CancelledError:
-            if leaving.gone:
-                raise Gone from None
-            raise
         else:
             return data
         finally:
-            leaving.stop()
             called(span, status)
+
+    def _messages(
+        self, exchange: Exchange, route: Route, values: Sequence[str], said: Mapping[str, str]
+    ) -> AsyncGenerator[bytes, None]:
+        def first(line: bytes) -> bytes:
+            return self._fitting(route.request.encode(values, exchange.query, line, said, content_type=NDJSON))
+
+        def following(line: bytes) -> bytes:
+            return self._fitting(route.request.following(values, line))
+
+        limits = self._limits
+        return uploads.messages(
+            exchange,
+            route.body or Accepted(lines=True),
+            first,
+            following,
+            largest=limits.largest_body,
+            patience_s=limits.deadline_s,
+        )
+
+    def _fitting(self, request: bytes) -> bytes:
+        """The message, unless it has become too large to be sent: `-1` in a list is ten bytes.
+
+        Raises:
+            Refusal: It has.
+        """
+        largest = self._limits.largest_body + SLACK
+        if len(request) > largest:
+            message = f"the request is larger than {largest} bytes in protobuf"
+            raise refused(413, "INVALID_ARGUMENT", "BODY_TOO_LARGE", message)
+        return request
 
     async def _returned(self, call: Any) -> list[Header]:
         told = (*(await call.initial_metadata() or ()), *(await call.trailing_metadata() or ()))
@@ -241,8 +311,7 @@ class Door:
         longest = limits.longest_stream_s
         timeout = headers.timeout_s(exchange.headers, default=longest, longest=longest)
         wanted = form(route, exchange.headers)
-        metadata.append(("x-request-id", exchange.request_id))
-        span = exchange.traced(self._tracer).calling(route.method, metadata)
+        span = self._telling.traced(exchange).calling(route.method, metadata)
         call = rpc(request, metadata=metadata, timeout=timeout)
         refusal_of = partial(failure, self._statuses)
         relay = Relay(call, route.response, refusal_of, exchange.leaving(call), limits.heartbeat_s)
@@ -255,6 +324,8 @@ class Door:
 
         try:
             chosen, first = await relay.begun(wanted)
+            if first is not None:
+                self._limiter.answered(exchange.admission, route.access)
             if limits.returned and isinstance(first, Answer):
                 exchange.returned = headers.returned(await call.initial_metadata() or (), limits.returned)
         except BaseException:
@@ -262,7 +333,7 @@ class Door:
             raise
         frames = relay.frames(chosen, first, lambda refusal: exchange.manner.write(refusal, exchange.request_id))
         own = ((b"content-type", chosen.content_type), (b"cache-control", route.cache_control), _UNBUFFERED)
-        return Stream(route.success_status, own, frames, close)
+        return Stream(route.success_status, own, frames, close, timeout + _LAST_FRAME_S)
 
     def _refused(self, exchange: Exchange, refusal: Refusal) -> Reply:
         own: list[Header] = [NO_STORE]
@@ -279,15 +350,15 @@ def _answered(route: Route, answer: Answer, sent: Headers, *, packs: bool) -> Re
         own.append((b"etag", answer.etag.encode()))
     if answer.location is not None:
         own.append((b"location", answer.location.encode()))
+    # What changes something may answer with a secret, and how well a secret is packed beside the client's own words
+    # betrays it.
+    packable = packs and route.reads and worthwhile(answer.content_type, answer.body)
     if route.reads:
         if (if_match := sent.get(b"if-match")) is not None:
             conditions.check_matches(if_match, answer.etag)
         if_none_match = sent.get(b"if-none-match")
         if if_none_match is not None and answer.etag is not None and conditions.unchanged(if_none_match, answer.etag):
-            return Reply(304, own)
+            return Reply(304, (*own, VARY) if packable else own)
     if route.success_status == 204:
         return Reply(204, own)
-    # What changes something may answer with a secret, and how well a secret is packed beside the client's own words
-    # betrays it.
-    packable = packs and route.reads and worthwhile(answer.content_type, answer.body)
     return Reply(route.success_status, ((b"content-type", answer.content_type), *own), answer.body, packable=packable)

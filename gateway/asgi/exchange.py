@@ -12,12 +12,15 @@ from typing import Any
 
 from opentelemetry.trace import Tracer
 
+from chassis.proxies import Network
 from gateway.asgi import encodings, headers, proxies
+from gateway.asgi.browsers import DATA
 from gateway.asgi.headers import Accepted, Headers
 from gateway.asgi.load import Slot
-from gateway.asgi.proxies import Client, Network
+from gateway.asgi.proxies import Client
 from gateway.asgi.tracing import Trace
-from gateway.errors import Header, Writer, refused, written
+from gateway.errors import Header, Refusal, Writer, refused, written
+from gateway.rates.limiter import Admission
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -28,6 +31,8 @@ JSON: Header = (b"content-type", b"application/json")
 NO_STORE: Header = (b"cache-control", b"no-store")
 CLOSE: Header = (b"connection", b"close")
 
+_LARGE = 256 * 1024
+"""What is larger is not left to the connection's buffer, where nobody counts it."""
 _WATCHED_AFTER_S = 0.05
 """Most answers are there sooner, and are spared the task that waits for the client to leave."""
 
@@ -41,8 +46,12 @@ class Reply:
     body: bytes = b""
     packable: bool = False
     """Whether it may be sent in gzip."""
-    own: bool = False
-    """Whether the gateway answers by itself, about itself."""
+    packed: bytes | None = None
+    """The body in gzip, where it is kept so."""
+    probe: bool = False
+    """Whether it answers a probe: those come every second, by plain HTTP, and nobody reads their traces."""
+    policy: bytes = DATA
+    """The content security policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,8 @@ class Stream:
     frames: AsyncGenerator[bytes, None]
     close: Callable[[], None]
     """What is to be done when it has ended, however it has."""
+    longest_s: float
+    """How long it may last: a client that takes nothing holds it up, and nothing else ends it then."""
 
 
 class BrokenOff(Exception):
@@ -80,6 +91,7 @@ class Exchange:
         "_began",
         "_receive",
         "_scope",
+        "admission",
         "client",
         "headers",
         "manner",
@@ -112,6 +124,8 @@ class Exchange:
         self.client = Client((scope.get("client") or ("",))[0], scope["scheme"])
         self.returned: list[Header] = []
         """Headers that the server has sent as metadata."""
+        self.admission = Admission()
+        """The budget that the request was taken from, once it is admitted."""
         self.slot: Slot | None = None
         """The room that the request has, once it is admitted."""
         self.trace: Trace | None = None
@@ -145,6 +159,12 @@ class Exchange:
         """Path and query, as they were sent."""
         return self.path + (b"?" + self.query if self.query else b"")
 
+    @property
+    def has_body(self) -> bool:
+        """Whether the client says that there is one."""
+        length = self.headers.get(b"content-length")
+        return (length is not None and length != b"0") or b"transfer-encoding" in self.headers
+
     async def body(self, accepted: Accepted | None, *, largest: int, patience_s: float) -> tuple[bytes, str]:
         """The body, whole, and its type as `headers.body_type` tells it; `accepted` is None where none is taken.
 
@@ -152,8 +172,7 @@ class Exchange:
             Refusal: There should be none, or it is too large, too slow, or something else by its own word.
             Gone: The client left before it was there.
         """
-        length = self.headers.get(b"content-length")
-        if (length is None or length == b"0") and b"transfer-encoding" not in self.headers:
+        if not self.has_body:
             raw = accepted is not None and accepted.raw and b"content-type" in self.headers
             return b"", headers.body_type(self.headers, Accepted(raw=True)) if raw else ""
         if accepted is None:
@@ -183,24 +202,17 @@ class Exchange:
         length = self.headers.get(b"content-length")
         if length is not None and int(length) > largest:
             raise encodings.too_large(largest)
-        message = await self._receive()
-        if message["type"] == "http.request" and not message.get("more_body", False):
-            body: bytes = message.get("body", b"")
-            if len(body) > largest:
-                raise encodings.too_large(largest)
-            self.hold(len(body))
-            return body
         try:
             async with asyncio.timeout(patience_s):
-                return await self._rest_of_body(message, largest)
+                return await self._parts_of_body(largest)
         except TimeoutError:
-            slow = "the body did not arrive in time"
-            raise refused(408, "DEADLINE_EXCEEDED", "BODY_TOO_SLOW", slow, headers=[CLOSE]) from None
+            raise _too_slow() from None
 
-    async def _rest_of_body(self, message: Message, largest: int) -> bytes:
+    async def _parts_of_body(self, largest: int) -> bytes:
         parts: list[bytes] = []
         size = 0
         while True:
+            message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise Gone
             part: bytes = message.get("body", b"")
@@ -211,47 +223,91 @@ class Exchange:
             self.hold(len(part))
             if not message.get("more_body", False):
                 return b"".join(parts)
-            message = await self._receive()
+
+    async def pieces(self, *, patience_s: float) -> AsyncGenerator[bytes, None]:
+        """The body, bit by bit as it arrives.
+
+        Raises:
+            Refusal: The next bit does not come.
+            Gone: The client left before it was all there.
+        """
+        more = True
+        while more:
+            try:
+                async with asyncio.timeout(patience_s):
+                    message = await self._receive()
+            except TimeoutError:
+                raise _too_slow() from None
+            if message["type"] == "http.disconnect":
+                raise Gone
+            yield message.get("body", b"")
+            more = message.get("more_body", False)
 
     def leaving(self, call: Any) -> "Leaving":
         """Watch for the client to leave while `call` is on its way."""
         return Leaving(self._receive, call)
 
-    async def write(self, send: Send, reply: Reply | Stream, common: Sequence[Header] = ()) -> None:
-        """Send the reply, with headers that every reply has.
+    async def write(
+        self, send: Send, reply: Reply | Stream, common: Sequence[Header] = (), *, patience_s: float
+    ) -> None:
+        """Send the reply, with headers that every reply has; a large one until the client has taken most of it.
 
         Raises:
-            Gone: The client left before the end of a stream.
+            Gone: The client left before the end of a stream, or does not take what it asked for.
         """
         if isinstance(reply, Stream):
             await self._write_stream(send, reply, common)
             return
-        written = [*reply.headers, *common, *self.returned, (b"x-request-id", self.request_id.encode())]
+        written = [*reply.headers, *self._said(common)]
         body = reply.body
         if reply.packable:
-            written.append((b"vary", b"accept-encoding"))
+            written.append(encodings.VARY)
             if encodings.accepts(self.headers):
-                body = encodings.packed(body)
+                body = reply.packed or encodings.packed(body)
                 written.append((b"content-encoding", b"gzip"))
         if reply.status not in (204, 304):
             written.append((b"content-length", b"%d" % len(body)))
-        await send({"type": "http.response.start", "status": reply.status, "headers": written})
-        await send({"type": "http.response.body", "body": b"" if self.method == "HEAD" else body})
+        if self.method == "HEAD":
+            body = b""
+        head = {"type": "http.response.start", "status": reply.status, "headers": written}
+        if len(body) <= _LARGE:  # who takes none of these is left by the server
+            await send(head)
+            await send({"type": "http.response.body", "body": body})
+            return
+        try:
+            async with asyncio.timeout(patience_s):
+                await send(head)
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+                await asyncio.sleep(0)  # it is written at the end of this turn
+                await send({"type": "http.response.body", "body": b""})
+        except TimeoutError:
+            raise Gone from None
+
+    def _said(self, common: Sequence[Header]) -> list[Header]:
+        """The headers of every reply to this request."""
+        return [*common, *self.returned, *self.admission.headers, (b"x-request-id", self.request_id.encode())]
 
     async def _write_stream(self, send: Send, stream: Stream, common: Sequence[Header]) -> None:
-        written = [*stream.headers, *common, *self.returned, (b"x-request-id", self.request_id.encode())]
+        written = [*stream.headers, *self._said(common)]
         try:
-            await send({"type": "http.response.start", "status": stream.status, "headers": written})
-            if self.method != "HEAD":
-                async with aclosing(stream.frames) as frames:
+            async with asyncio.timeout(stream.longest_s), aclosing(stream.frames) as frames:
+                await send({"type": "http.response.start", "status": stream.status, "headers": written})
+                if self.method != "HEAD":
                     async for frame in frames:
                         # Comes back when the client has taken most of what was sent before.
                         await send({"type": "http.response.body", "body": frame, "more_body": True})
+                await send({"type": "http.response.body", "body": b""})
         except BrokenOff:
             return  # an answer without its end makes the server close the connection
+        except TimeoutError:
+            raise Gone from None
         finally:
             stream.close()
-        await send({"type": "http.response.body", "body": b""})
+
+
+def _too_slow() -> Refusal:
+    slow = "the body did not arrive in time"
+    return refused(408, "DEADLINE_EXCEEDED", "BODY_TOO_SLOW", slow, headers=[CLOSE])
 
 
 class Leaving:
@@ -266,6 +322,24 @@ class Leaving:
         self._receive = receive
         self._task: asyncio.Task[None] | None = None
         self._timer = asyncio.get_running_loop().call_later(_WATCHED_AFTER_S, self._watch)
+
+    async def answer(self) -> bytes:
+        """What the call is answered.
+
+        Raises:
+            AioRpcError: The server refused.
+            Gone: The client has left.
+        """
+        try:
+            data: bytes = await self._call
+        except asyncio.CancelledError:
+            if self.gone:
+                raise Gone from None
+            raise
+        else:
+            return data
+        finally:
+            self.stop()
 
     def stop(self) -> None:
         """The call has ended."""

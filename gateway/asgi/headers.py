@@ -13,7 +13,7 @@ from urllib.parse import unquote_plus
 
 from chassis.ids import new_id
 from gateway.errors import Header, Refusal, Violation, refused
-from gateway.transcode.request import FORM
+from gateway.transcode.request import FORM, NDJSON
 
 Headers = dict[bytes, bytes]
 
@@ -45,6 +45,7 @@ _NEVER = frozenset(
         "transfer-encoding",
         "upgrade",
         "x-forwarded-for",
+        "x-forwarded-user-agent",
         "x-request-id",
     }
 )
@@ -56,6 +57,8 @@ _ANSWERED = frozenset(
         "date",
         "etag",
         "location",
+        "ratelimit",
+        "ratelimit-policy",
         "referrer-policy",
         "retry-after",
         "server",
@@ -113,6 +116,12 @@ def request_id(headers: Headers) -> str:
     if sent is not None and _REQUEST_ID.fullmatch(sent):
         return sent.decode()
     return str(new_id())
+
+
+def user_agent(headers: Headers) -> list[tuple[str, str]]:
+    """What the client says it is, under a name that gRPC does not use for itself."""
+    sent = headers.get(b"user-agent", b"").decode("latin-1")
+    return [("x-forwarded-user-agent", sent)] if sent.isascii() and sent.isprintable() and sent else []
 
 
 def timeout_s(headers: Headers, *, default: float, longest: float) -> float:
@@ -217,12 +226,14 @@ class Accepted:
     raw: bool = False
     """Anything at all."""
     forms: bool = False
+    lines: bool = False
+    """Nothing but lines of JSON: each of them is a message."""
 
 
 def body_type(headers: Headers, accepted: Accepted) -> str:
-    """What a body is: `FORM`, empty for JSON, or the content type of a raw one as it was sent.
+    """What a body is: `FORM`, `NDJSON`, empty for JSON, or the content type of a raw one as it was sent.
 
-    A body without a content type is taken for JSON.
+    A body without a content type is taken for JSON, or for lines of it.
 
     Raises:
         Refusal: It says that it is something else than what is accepted.
@@ -232,20 +243,24 @@ def body_type(headers: Headers, accepted: Accepted) -> str:
         if not _PRINTABLE.fullmatch(sent):
             raise malformed("Content-Type", "expected printable ASCII")
         return sent.decode()
-    if not sent or sent == b"application/json":
-        return ""
+    if not sent or (sent == b"application/json" and not accepted.lines):
+        return NDJSON if accepted.lines else ""
     media, *parameters = (piece.strip() for piece in sent.decode("latin-1").lower().split(";"))
     charsets = [parameter[8:].strip('"') for parameter in parameters if parameter.startswith("charset=")]
     if all(charset in ("utf-8", "utf8") for charset in charsets):
-        if _JSON.fullmatch(media):
+        if accepted.lines and media == NDJSON:
+            return NDJSON
+        if _JSON.fullmatch(media) and not accepted.lines:
             return ""
         if accepted.forms and media == FORM:
             return FORM
-    raise _unsupported(f"expected a body of content type {_media(accepted)}, in UTF-8", accepted)
+    raise _unsupported(f"expected a body of content type {' or '.join(_media(accepted))}, in UTF-8", accepted)
 
 
-def _media(accepted: Accepted) -> str:
-    return f"application/json or {FORM}" if accepted.forms else "application/json"
+def _media(accepted: Accepted) -> Sequence[str]:
+    if accepted.lines:
+        return (NDJSON,)
+    return ("application/json", FORM) if accepted.forms else ("application/json",)
 
 
 def basic(headers: Headers) -> tuple[str, str] | None:
@@ -282,5 +297,5 @@ def malformed(name: str, expected: str) -> Refusal:
 
 
 def _unsupported(message: str, accepted: Accepted) -> Refusal:
-    accept = "*/*" if accepted.raw else f"application/json, {FORM}" if accepted.forms else "application/json"
+    accept = "*/*" if accepted.raw else ", ".join(_media(accepted))
     return refused(415, "INVALID_ARGUMENT", "UNSUPPORTED_MEDIA_TYPE", message, headers=[(b"accept", accept.encode())])

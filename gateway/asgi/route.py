@@ -7,9 +7,10 @@ from gateway.asgi.exchange import Manner
 from gateway.asgi.headers import Accepted, Headers
 from gateway.asgi.streams import FORMS, Form
 from gateway.errors import Refusal, refused
+from gateway.rates.classes import RateClass
 from gateway.transcode.request import IDEMPOTENCY_KEY, IF_MATCH, LAST_EVENT_ID, PASSWORD, USERNAME, Request
 from gateway.transcode.response import Response
-from gateway.upstream.channels import Rpc, StreamRpc
+from gateway.upstream.channels import Rpc, StreamRpc, UploadRpc
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +23,19 @@ class Route:
     response: Response
     rpc: Rpc | None
     stream: StreamRpc | None
-    """One of the two, as the method answers once or in a stream."""
+    upload: UploadRpc | None
+    """One of the three: the method takes one message and answers once, or in a stream, or it takes a stream."""
     success_status: int
     cache_control: bytes
     body: Accepted | None
     manner: Manner
     reads: bool
     """Whether it changes nothing, so that conditions are about the answer."""
+    quotes: bool = False
+    """Whether the server takes entity tags in their quotes."""
+    rate_class: RateClass = RateClass.WRITE
+    access: str = ""
+    """Who may call, as the contract puts it; empty where it says nothing."""
 
 
 def form(route: Route, sent: Headers) -> Form | None:
@@ -87,7 +94,7 @@ def _condition(route: Route, sent: Headers) -> str | None:
     if_match = sent.get(b"if-match")
     if if_match is None:
         return None
-    wanted = conditions.wanted_version(if_match)
+    wanted = conditions.wanted_version(if_match, quoted=route.quotes)
     if wanted is not None and not route.request.takes(IF_MATCH):
         raise conditions.unkeepable("If-Match")
     return wanted

@@ -47,10 +47,9 @@ class Trace:
     def received(self, scope: Any, route: str | None) -> None:
         """Say what was asked for. Query values are nobody's business."""
         if self.span.is_recording():
-            method = scope["method"]
             self.span.set_attributes(
                 {
-                    "http.request.method": method if method in _METHODS else "_OTHER",
+                    "http.request.method": known_method(scope["method"]),
                     "url.path": scope["path"],
                     "url.scheme": scope["scheme"],
                 }
@@ -68,14 +67,18 @@ class Trace:
 
     def calling(self, method: str, metadata: Metadata) -> Span | None:
         """Add the trace context to an RPC's metadata; the CLIENT span, where one is recorded."""
-        inside = trace.set_span_in_context(self.span, _NOBODY)
         if not self.span.is_recording():
-            metadata += self._carried or outgoing(inside)
+            metadata += self._carried or outgoing(self.span)
             return None
-        span = self._tracer.start_span(method, inside, SpanKind.CLIENT)
+        span = self._tracer.start_span(method, trace.set_span_in_context(self.span, _NOBODY), SpanKind.CLIENT)
         span.set_attributes({"rpc.system.name": "grpc", "rpc.method": method})
-        metadata += outgoing(trace.set_span_in_context(span, _NOBODY))
+        metadata += outgoing(span)
         return span
+
+
+def known_method(method: str) -> str:
+    """The method, or what the conventions call one that anybody may have made up."""
+    return method if method in _METHODS else "_OTHER"
 
 
 def called(span: Span | None, status: str) -> None:

@@ -2,52 +2,51 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any, Final
+from urllib.parse import quote
 
 from protobuf import DescField, DescMessage
 
 from gateway import templates
 from gateway.descriptors import Binding, Contract, Method
-from gateway.errors import CODES
 from gateway.openapi.comments import Comments, summary
+from gateway.openapi.examples import NOTHING, Examples
+from gateway.openapi.failures import SCHEMAS, Failures
 from gateway.openapi.rules import Rules, Schema
 from gateway.openapi.schemas import Schemas
+from gateway.rates.classes import rate_class
 from gateway.templates import ONE, REST, Template, Variable
 from gateway.transcode import fields
 from gateway.transcode.raw import is_raw
-from gateway.transcode.request import FORM
+from gateway.transcode.request import FORM, NDJSON
 from gateway.transcode.response import Spelling
 
 _VERBS: Final = ("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE")
 _DEEPEST: Final = 3
 """How far parameters look into messages; the gateway itself goes on."""
-_HEADERS: Final[Mapping[str, tuple[str, str]]] = {
-    "if_match": ("If-Match", "The version that is meant, in double quotes: 412 if it is no longer the current one."),
-    "idempotency_key": ("Idempotency-Key", "What this attempt is called: sent again, it is done once."),
-    "last_event_id": ("Last-Event-ID", "The id of the last event that has arrived, to go on after it."),
+_HEADERS: Final[Mapping[str, tuple[str, str, Schema]]] = {
+    "if_match": (
+        "If-Match",
+        "The version that is meant, in double quotes: 412 if it is no longer the current one.",
+        {"anyOf": [{"const": "*"}, {"pattern": '^"[!#-~]*"$'}]},
+    ),
+    "idempotency_key": (
+        "Idempotency-Key",
+        "What this attempt is called: sent again, it is done once.",
+        {"pattern": "^[!-~]{1,128}$"},
+    ),
+    "last_event_id": (
+        "Last-Event-ID",
+        "The id of the last event that has arrived, to go on after it.",
+        {"pattern": "^[ -~]*$"},
+    ),
 }
-_ERROR: Final[Schema] = {
-    "type": "object",
-    "title": "Error",
-    "description": "What went wrong. Branch on `details[].reason`, never on the message.",
-    "properties": {
-        "code": {"type": "integer", "description": "The HTTP status."},
-        "message": {"type": "string", "description": "For people."},
-        "status": {"type": "string", "enum": [name for name, _ in CODES.values() if name != "OK"]},
-        "details": {"type": "array", "items": {"type": "object", "additionalProperties": True}},
-        "requestId": {"type": "string"},
-    },
-    "required": ["code", "message", "status", "details", "requestId"],
-}
-_OAUTH_ERROR: Final[Schema] = {
-    "type": "object",
-    "title": "OAuthError",
-    "description": "What went wrong, as RFC 6749 (section 5.2) has it.",
-    "properties": {"error": {"type": "string"}, "error_description": {"type": "string"}},
-    "required": ["error"],
-}
-_ERRORS: Final[Mapping[str, Schema]] = {"Error": _ERROR, "OAuthError": _OAUTH_ERROR}
+"""Options of fields that headers fill: the header, what it is for, and what it looks like."""
+_TAGS: Final[Schema] = {"anyOf": [{"const": "*"}, {"pattern": '^(W/)?"[!#-~]*"( *, *(W/)?"[!#-~]*")*$'}]}
+_ELSEWHERE: Final = (*_HEADERS, "basic_username", "basic_password")
+"""Options of fields that headers fill: examples of bodies leave them out."""
 
 
 def document(contract: Contract, *, title: str, version: str, spelling: Spelling) -> bytes:
@@ -63,6 +62,8 @@ class _Writer:
         self._comments = Comments()
         self._rules = Rules(contract.registry)
         self._schemas = Schemas(self._comments, self._rules, spelling)
+        self._examples = Examples(self._schemas.components)
+        self._failures = Failures()
         self._paths: dict[str, dict[str, Any]] = {}
         self._names = _names(binding.template for method in contract.methods for binding in method.bindings)
 
@@ -77,7 +78,8 @@ class _Writer:
             "tags": list(self._tags()),
             "paths": self._paths,
             "components": {
-                "schemas": {**_ERRORS, **dict(sorted(self._schemas.components.items()))},
+                "schemas": {**SCHEMAS, **dict(sorted(self._schemas.components.items()))},
+                "responses": dict(sorted(self._failures.components.items())),
                 "securitySchemes": {
                     "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
                     "basic": {"type": "http", "scheme": "basic"},
@@ -96,14 +98,17 @@ class _Writer:
 
     def _add(self, method: Method, binding: Binding, number: int) -> None:
         template = templates.parse(binding.template)
-        path = self._names[template.shape]
+        path = self._names[_shape(template)]
         operation: Schema = {
             "operationId": f"{method.desc.parent.name}_{method.name}" + (f"_{number + 1}" if number else ""),
             "tags": [method.desc.parent.name],
         }
         comment = self._comments.of(method.desc)
         if comment:
-            operation |= {"summary": summary(comment), "description": comment}
+            operation |= {"summary": summary(comment)}
+        words = "\n\n".join(text for text in (comment, _demands(method)) if text)
+        if words:
+            operation["description"] = words
         if method.desc.deprecated:
             operation["deprecated"] = True
         parameters = [
@@ -115,37 +120,46 @@ class _Writer:
             operation["parameters"] = parameters
         if binding.body:
             operation["requestBody"] = self._body(method, binding)
-        operation["responses"] = self._responses(method, binding)
-        if method.access:
-            operation["security"] = _security(method)
+        operation["responses"] = self._responses(method, binding, template)
+        operation["x-rate-class"] = rate_class(method, binding).label
+        operation["security"] = _security(method)
         self._paths.setdefault(path, {})[binding.verb.lower()] = operation
 
     def _path_parameters(self, method: Method, template: Template, path: str) -> Iterator[Schema]:
-        for name, variable in zip(_NAME.findall(path), _variables(template), strict=True):
+        for name, (index, variable) in zip(_NAME.findall(path), _wildcards(template), strict=True):
+            segment = template.segments[index]
             schema: Schema = {"type": "string"}
             if variable is not None:
-                schema = self._schemas.field(_field_at(method.input, variable.path))
-                if not variable.single:
-                    schema["description"] = f"{schema.get('description', '')} May hold slashes.".strip()
+                spelled = _spelled(template, variable)
+                if spelled == segment:
+                    schema = self._schemas.field(_field_at(method.input, variable.path))
+                else:
+                    schema["description"] = f"The `{segment}` of `{variable.path}`, which is `{spelled}`."
+            if segment == REST:
+                schema["description"] = f"{schema.get('description', '')} May hold slashes.".strip()
             yield _parameter(name, "path", schema, required=True)
 
     @staticmethod
     def _header_parameters(method: Method, binding: Binding) -> Iterator[Schema]:
-        for option, (header, words) in _HEADERS.items():
+        for option, (header, words, looks) in _HEADERS.items():
             if getattr(method.rest, option):
-                yield _parameter(header, "header", {"type": "string", "description": words})
-        if method.rest.etag and binding.verb == "GET":
+                yield _parameter(header, "header", _header(looks, words))
+        if method.rest.has_etag and binding.verb == "GET":
             words = "A version that is known already, in double quotes: 304 if it is still the current one."
-            yield _parameter("If-None-Match", "header", {"type": "string", "description": words})
+            yield _parameter("If-None-Match", "header", _header(_TAGS, words))
 
     def _query_parameters(self, method: Method, binding: Binding, template: Template) -> Iterator[Schema]:
         if binding.body == "*":
             return
         required = self._schemas.required(method.input)
-        taken = {variable.path for variable in template.variables}
+        taken = {variable.path for variable in template.variables} | _in_headers(method)
         for path, name, field in self._below(method.input, "", "", _DEEPEST):
             if path not in taken and path.partition(".")[0] != binding.body:
-                parameter = _parameter(name, "query", self._schemas.field(field), required=name in required)
+                schema = self._schemas.field(field)
+                parameter = _parameter(name, "query", schema, required=name in required)
+                # Optional ones have none: whoever tries the operation out would send them all.
+                if name in required and (example := self._examples.request(schema, name)) is not NOTHING:
+                    parameter["example"] = example
                 if fields.is_map(field):
                     parameter |= {"style": "deepObject", "explode": True}
                 yield parameter
@@ -165,6 +179,9 @@ class _Writer:
         if binding.body == "*":
             message: DescMessage | None = method.input
             schema = self._schemas.message(method.input, proto_names=proto_names)
+            if fields.is_object(method.input) and not method.rest.ignore_unknown:
+                whole = {variable.path for variable in templates.parse(binding.template).variables}
+                schema = self._schemas.closed(schema, without=self._named(method, whole | _in_headers(method)))
         else:
             field = _field_at(method.input, binding.body)
             element = fields.element_of(field)
@@ -172,38 +189,49 @@ class _Writer:
             schema = self._schemas.field(field, proto_names=proto_names)
         if is_raw(message):
             return {"content": {"*/*": {"schema": {}}}}
-        in_path = {variable.path.partition(".")[0] for variable in templates.parse(binding.template).variables}
+        elsewhere = self._elsewhere(method, binding) if binding.body == "*" else ()
         if message is not None and binding.verb != "PATCH":
             required = [
-                name
-                for name in self._schemas.required(message, proto_names=proto_names)
-                if binding.body != "*" or name not in in_path
+                name for name in self._schemas.required(message, proto_names=proto_names) if name not in elsewhere
             ]
             if required and fields.is_object(message):
                 schema = {"allOf": [schema], "required": required}
-        media = ["application/json", *([FORM] if method.rest.form_body else [])]
-        return {"content": {name: {"schema": schema} for name in media}, "required": bool(schema.get("required"))}
+        if method.kind == "client_streaming":
+            media = [NDJSON]  # each line is one
+        else:
+            media = ["application/json", *([FORM] if method.rest.form_body else [])]
+        content: Schema = {"schema": schema}
+        if (example := self._examples.request(schema, without=elsewhere)) is not NOTHING:
+            content["example"] = example
+        return {"content": dict.fromkeys(media, content), "required": bool(schema.get("required"))}
 
-    def _responses(self, method: Method, binding: Binding) -> Schema:
-        error = "OAuthError" if method.rest.error_style else "Error"
-        failed = {
-            "description": "What went wrong.",
-            "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{error}"}}},
-        }
+    def _elsewhere(self, method: Method, binding: Binding) -> Sequence[str]:
+        """The fields of a request that its path or its headers fill, as the body would name them."""
+        return self._named(method, _in_path(binding) | {getattr(method.rest, option) for option in _ELSEWHERE})
+
+    def _named(self, method: Method, names: Container[str]) -> Sequence[str]:
+        """These fields of a request, as the body would name them."""
+        proto_names = method.rest.proto_field_names
+        return [
+            self._schemas.named(field, proto_names=proto_names) for field in method.input.fields if field.name in names
+        ]
+
+    def _responses(self, method: Method, binding: Binding, template: Template) -> Schema:
         answered: Schema = {"description": self._comments.of(method.output) or "As it was asked for."}
         if method.rest.success_status != 204:
             answered["content"] = self._content(method, binding)
         headers = {
             name: {"schema": {"type": "string"}}
-            for name, given in (("ETag", method.rest.etag), ("Location", method.rest.location))
+            for name, given in (("ETag", method.rest.has_etag), ("Location", method.rest.location))
             if given
         }
         if headers:
             answered["headers"] = headers
         responses: Schema = {str(method.rest.success_status): answered}
-        if method.rest.etag and binding.verb == "GET":
+        if method.rest.has_etag and binding.verb == "GET":
             responses["304"] = {"description": "It has not changed."}
-        return {**responses, "default": failed}
+        raw = "*/*" in answered.get("content", ())
+        return responses | self._failures.of(method, binding, template, raw=raw)
 
     def _content(self, method: Method, binding: Binding) -> Schema:
         proto_names = method.rest.proto_field_names
@@ -216,55 +244,88 @@ class _Writer:
             schema = None if is_raw(element) else self._schemas.field(field, proto_names=proto_names)
         if schema is None:
             return {"*/*": {"schema": {}}}
-        if method.kind == "server_streaming":
-            return {name: {"schema": schema} for name in ("application/x-ndjson", "text/event-stream")}
-        return {"application/json": {"schema": schema}}
+        streams = method.kind == "server_streaming"
+        content: Schema = {"schema": schema}
+        if (example := self._examples.answer(schema)) is not NOTHING:
+            content["example"] = example
+        return dict.fromkeys((NDJSON, "text/event-stream") if streams else ("application/json",), content)
 
 
+_PLAIN: Final = "!$&'()+,;=@"
+"""What a literal may hold besides letters, digits and `-._~`."""
 _NAME = re.compile(r"\{([^}]*)\}")
 
 
-def _names(texts: Iterable[str]) -> dict[str, str]:
-    """A path for every shape: two templates of one shape are one path, and have the plainer names of the two."""
-    names: dict[str, str] = {}
+_Shape = tuple[tuple[str, ...], str | None]
+
+
+def _shape(template: Template) -> _Shape:
+    """The template without its names."""
+    return template.segments, template.verb
+
+
+def _names(texts: Iterable[str]) -> dict[_Shape, str]:
+    """A path for every shape: two templates of one shape are one path, and have the plainer names of the two.
+
+    OpenAPI cannot tell `*` from `**`: where there are both, the latter has a name of its own.
+    """
+    names: dict[_Shape, str] = {}
     for text in texts:
         template = templates.parse(text)
         path = _path(template)
-        known = names.setdefault(template.shape, path)
+        known = names.setdefault(_shape(template), path)
         if path.count(".") < known.count("."):
-            names[template.shape] = path
+            names[_shape(template)] = path
+    for (segments, verb), path in names.items():
+        if segments[-1:] == (REST,) and ((*segments[:-1], ONE), verb) in names:
+            names[segments, verb] = "_rest}".join(path.rsplit("}", 1))
     return names
 
 
-def _variables(template: Template) -> Iterator[Variable | None]:
-    """What stands in each pair of braces; None for a wildcard without a name."""
-    named = {variable.start: variable for variable in template.variables}
-    index = 0
-    while index < len(template.segments):
-        variable = named.get(index)
-        if variable is not None:
-            yield variable
-            index = len(template.segments) if variable.end is None else variable.end
-            continue
-        if template.segments[index] in (ONE, REST):
-            yield None
-        index += 1
+def _in_path(binding: Binding) -> set[str]:
+    """The fields of a request that its path fills, or parts of them."""
+    return {variable.path.partition(".")[0] for variable in templates.parse(binding.template).variables}
+
+
+def _in_headers(method: Method) -> set[str]:
+    """The fields of a request that have a header of their own: there, and nowhere else, they are offered."""
+    return {method.rest.if_match, method.rest.idempotency_key}
+
+
+def _wildcards(template: Template) -> Iterator[tuple[int, Variable | None]]:
+    """The segments that stand for others, and the variable that each is in, if it is in one."""
+    for index, segment in enumerate(template.segments):
+        if segment in (ONE, REST):
+            inside = (
+                variable
+                for variable in template.variables
+                if variable.start <= index and (variable.end is None or index < variable.end)
+            )
+            yield index, next(inside, None)
+
+
+def _spelled(template: Template, variable: Variable) -> str:
+    """What a variable stands for, as its template has it."""
+    return "/".join(segment.removeprefix("/") for segment in template.segments[variable.start : variable.end])
 
 
 def _path(template: Template) -> str:
-    """A template as OpenAPI writes it: a variable is one pair of braces, whatever it stands for."""
-    parts: list[str] = []
-    named = {variable.start: variable for variable in template.variables}
-    index = 0
-    while index < len(template.segments):
-        variable, segment = named.get(index), template.segments[index]
-        if variable is not None:
-            parts.append(f"{{{variable.path}}}")
-            index = len(template.segments) if variable.end is None else variable.end
-            continue
-        parts.append(f"{{segment{index}}}" if segment in (ONE, REST) else segment[1:])
-        index += 1
+    """A template as OpenAPI writes it: each wildcard is a pair of braces, named like the variable that it is in."""
+    parts = [quote(segment[1:], safe=_PLAIN) for segment in template.segments]
+    taken = {variable.path for variable in template.variables}
+    begun: set[str] = set()
+    for index, variable in _wildcards(template):
+        name = f"segment{index}" if variable is None else variable.path
+        if name in begun or (variable is None and name in taken):
+            name = next(other for number in count(1) if (other := f"{name}_{number}") not in taken)
+        begun.add(name)
+        taken.add(name)
+        parts[index] = f"{{{name}}}"
     return "/" + "/".join(parts) + (f":{template.verb}" if template.verb else "")
+
+
+def _header(looks: Schema, words: str) -> Schema:
+    return {"type": "string", **looks, "description": words}
 
 
 def _parameter(name: str, where: str, schema: Schema, *, required: bool = False) -> Schema:
@@ -297,8 +358,15 @@ def _opens(field: DescField, element: DescMessage) -> bool:
     return fields.is_object(element) and not fields.is_repeated(field) and not fields.is_map(field)
 
 
+def _demands(method: Method) -> str:
+    """What a caller has to bring along, in words."""
+    demanded = (("Permission", method.permission), ("Scope of a machine's token", method.scope))
+    return " ".join(f"{what}: `{value}`." for what, value in demanded if value)
+
+
 def _security(method: Method) -> Sequence[Schema]:
     if method.access == "ANYONE":
         return [{"basic": []}, {}] if method.rest.basic_username else []
     bearer: Schema = {"bearer": []}
-    return [bearer, {}] if method.access == "TOKEN_OPTIONAL" else [bearer]
+    # Where the contract does not say, a token may be sent: servers get it in any case.
+    return [bearer, {}] if method.access in ("", "TOKEN_OPTIONAL") else [bearer]

@@ -8,6 +8,8 @@ from protobuf import DescField, Registry
 Schema = dict[str, Any]
 
 _OPTION = "buf.validate.field"
+_BEHAVIOR = "google.api.field_behavior"
+_OUTPUT_ONLY = 3
 _PRESENCE_IMPLICIT = 2
 _IGNORE_ALWAYS = 3
 _FORMATS = {"email": "email", "uuid": "uuid", "uri": "uri", "hostname": "hostname", "ipv4": "ipv4", "ipv6": "ipv6"}
@@ -21,6 +23,8 @@ class Rules:
         """A contract without rules has none to be read."""
         extension = registry.extension(_OPTION)
         self._option = None if extension is None else extension.type
+        behavior = registry.extension(_BEHAVIOR)
+        self._behavior = None if behavior is None else behavior.type
 
     def of(self, field: DescField) -> Schema:
         """What narrows the schema of the field's type."""
@@ -37,6 +41,14 @@ class Rules:
         if rules.ignore or field.presence != _PRESENCE_IMPLICIT or rules.type is None:
             return False
         return _refuses_nothing(rules.type.field, rules.type.value)
+
+    def is_output(self, field: DescField) -> bool:
+        """Whether only servers set the field (AIP-203)."""
+        options = field.proto.options
+        if self._behavior is None or options is None or self._behavior not in options:
+            return False
+        behaviors: Any = options[self._behavior]
+        return _OUTPUT_ONLY in behaviors
 
     def _rules(self, field: DescField) -> Any:
         options = field.proto.options
@@ -61,8 +73,10 @@ def _narrowed(rules: Any) -> Schema:
     kind = rules.type.field
     read = _READERS.get(kind) or (_number if kind in _NUMBERS else None)
     schema = {} if read is None else read(rules.type.value)
-    # A rule that lets the zero value pass would have to be said twice.
-    return schema if not rules.ignore or kind in ("repeated", "map") else {}
+    if not rules.ignore or not schema or kind in ("repeated", "map"):
+        return schema
+    # What is not sent, or zero, passes in any case.
+    return {} if kind == "enum" else {"anyOf": [{"const": "" if kind == "string" else 0}, schema]}
 
 
 def _given(rules: Any, names: Mapping[str, str]) -> Schema:
@@ -98,6 +112,8 @@ def _number(rules: Any) -> Schema:
             schema[names[bound.field]] = bound.value
     if rules.in_:
         schema["enum"] = list(rules.in_)
+    if rules.example:
+        schema["examples"] = list(rules.example)
     return schema
 
 

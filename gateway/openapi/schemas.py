@@ -1,11 +1,14 @@
 """What messages look like in JSON, as JSON Schema."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Container, Mapping
+from itertools import combinations
 from typing import Any, Final
 
 from protobuf import DescEnum, DescField, DescMessage, ScalarType
 
 from gateway.openapi.comments import Comments
+from gateway.openapi.examples import FIELD_MASK
 from gateway.openapi.rules import Rules, Schema
 from gateway.transcode import fields
 from gateway.transcode.fields import Element
@@ -35,7 +38,11 @@ _SCALARS: Final[Mapping[ScalarType, Schema]] = {
 _WELL_KNOWN: Final[Mapping[str, Schema]] = {
     "Timestamp": {"type": "string", "format": "date-time"},
     "Duration": {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]{1,9})?s$", "examples": ["1.5s"]},
-    "FieldMask": {"type": "string", "description": "Field paths in lowerCamelCase, separated by commas."},
+    "FieldMask": {
+        "type": "string",
+        "format": FIELD_MASK,
+        "description": "Field paths in lowerCamelCase, separated by commas.",
+    },
     "Struct": {"type": "object", "additionalProperties": True},
     "Value": {},
     "ListValue": {"type": "array", "items": {}},
@@ -56,6 +63,8 @@ _WELL_KNOWN: Final[Mapping[str, Schema]] = {
     "UInt64Value": _UINT64,
 }
 _GOOGLE: Final = "google.protobuf."
+_OUTPUT_ONLY: Final = re.compile(r"\boutput only\.?$", re.IGNORECASE)
+"""How comments say it where `google.api.field_behavior` does not."""
 
 
 class Schemas:
@@ -80,6 +89,12 @@ class Schemas:
             self.components[name] = self._object(message, proto_names=proto_names)
         return {"$ref": f"#/components/schemas/{name}"}
 
+    def closed(self, reference: Schema, *, without: Container[str]) -> Schema:
+        """A message that takes nothing besides its fields, and not those that are sent elsewhere."""
+        schema = self.components[str(reference["$ref"]).rpartition("/")[2]]
+        properties = {name: field for name, field in schema["properties"].items() if name not in without}
+        return {**schema, "properties": properties, "additionalProperties": False}
+
     def named(self, field: DescField, *, proto_names: bool = False) -> str:
         """The field's name in JSON."""
         return field.name if proto_names or self._spelling.proto_names else field.json_name
@@ -93,14 +108,16 @@ class Schemas:
             values = {**one, **rules.pop("additionalProperties", {})}
             schema = {"type": "object", "additionalProperties": values, **rules}
         elif fields.is_repeated(field):
-            schema = {"type": "array", "items": _merged(one, element, rules.pop("items", {})), **rules}
+            schema = {"type": "array", "items": self._merged(one, element, rules.pop("items", {})), **rules}
         else:
-            schema = _merged(one, element, rules)
+            schema = self._merged(one, element, rules)
         comment = self._comments.of(field)
         if comment:
             schema = {**schema, "description": comment}
         if field.deprecated:
             schema = {**schema, "deprecated": True}
+        if self._rules.is_output(field) or _OUTPUT_ONLY.search(comment):
+            schema = {**schema, "readOnly": True}
         return schema
 
     def required(self, message: DescMessage, *, proto_names: bool = False) -> list[str]:
@@ -115,6 +132,13 @@ class Schemas:
             for field in message.fields
         }
         schema: Schema = {"type": "object", "title": message.name, "properties": properties}
+        apart = [
+            {"required": [self.named(field, proto_names=proto_names) for field in pair]}
+            for oneof in message.oneofs
+            for pair in combinations(oneof.fields, 2)
+        ]
+        if apart:
+            schema["not"] = {"anyOf": apart}
         comment = self._comments.of(message)
         if comment:
             schema["description"] = comment
@@ -146,18 +170,17 @@ class Schemas:
         self.components[name] = schema
         return {"$ref": f"#/components/schemas/{name}"}
 
-
-def _merged(schema: Schema, element: Element, rules: Schema) -> Schema:
-    """A type narrowed by rules."""
-    if isinstance(element, DescEnum):
-        refused: Any = rules.get("not_in", ())
-        allowed: Any = rules.get("in")
-        names = [
-            value.name
-            for value in element.values
-            if value.number not in refused and (allowed is None or value.number in allowed)
-        ]
-        return {**schema, "enum": names} if rules else schema
-    if isinstance(element, DescMessage):
-        return schema
-    return {**schema, **rules}
+    def _merged(self, schema: Schema, element: Element, rules: Schema) -> Schema:
+        """A type narrowed by rules."""
+        if isinstance(element, DescEnum):
+            refused: Any = rules.get("not_in", ())
+            allowed: Any = rules.get("in")
+            values = [
+                value.number if self._spelling.enum_numbers else value.name
+                for value in element.values
+                if value.number not in refused and (allowed is None or value.number in allowed)
+            ]
+            return {**schema, "enum": values} if rules else schema
+        if isinstance(element, DescMessage):
+            return schema
+        return {**schema, **rules}

@@ -89,6 +89,11 @@ def is_object(message: DescMessage) -> bool:
     return name not in _WRAPPERS and name not in _TEXTS and name not in _FREE
 
 
+def is_free(message: DescMessage) -> bool:
+    """Whether its JSON is whatever a client likes."""
+    return message.type_name in _JSON_TEXTS
+
+
 def element_of(field: DescField) -> Element:
     """The type of the field, of its elements, or of a map's values."""
     value = field.value
@@ -130,7 +135,7 @@ def converter(element: Element) -> Convert | None:
         return _enum
     if isinstance(element, DescMessage):
         if element.type_name not in _WRAPPERS:
-            return str if element.type_name in _TEXTS else _json if element.type_name in _JSON_TEXTS else None
+            return str if element.type_name in _TEXTS else _json if is_free(element) else None
         element = _WRAPPERS[element.type_name]
     if element is ScalarType.BOOL:
         return _boolean

@@ -21,37 +21,44 @@ class _Suspicious(Exception):
     """Something is in the text that must be pointed at: it is read again, slowly."""
 
 
-def read(text: bytes) -> Json:
-    """The value that `text` spells.
+def read(text: bytes, *, line: bool = False) -> Json:
+    """The value that `text` spells; `line` says that it is one of many, and somebody else says which.
 
     Raises:
         Violation: It spells none, or not just one.
     """
     try:
-        value = _STRICT.decode(text.decode())
-    except _Suspicious:
-        value = _LENIENT.decode(text.decode())
-        raise next(_marks(value, ""), Violation("", "not JSON", reason=_MALFORMED)) from None
+        value = _decoded(text.decode())
     except UnicodeDecodeError:
         raise Violation("", "the body is not UTF-8", reason=_MALFORMED) from None
     except json.JSONDecodeError as error:
         what = "more than one JSON value" if error.msg == "Extra data" else "malformed JSON"
-        raise Violation("", f"{what} at line {error.lineno}, column {error.colno}", reason=_MALFORMED) from None
+        where = f"column {error.colno}" if line else f"line {error.lineno}, column {error.colno}"
+        raise Violation("", f"{what} at {where}", reason=_MALFORMED) from None
     except RecursionError:
         raise _too_deep() from None
     except ValueError:
         # An integer of thousands of digits; Python refuses to read those.
         raise Violation("", "a number too large for any field", reason=_MALFORMED) from None
-    if text.count(b"{") + text.count(b"[") > DEPTH and _deeper(value, DEPTH):
+    if text.count(b"{") + text.count(b"[") > DEPTH and deeper(value, DEPTH):
         raise _too_deep()
     return value
+
+
+def _decoded(text: str) -> Json:
+    try:
+        return _STRICT.decode(text)
+    except _Suspicious:
+        value = _LENIENT.decode(text)
+        raise next(_marks(value, ""), Violation("", "not JSON", reason=_MALFORMED)) from None
 
 
 def _too_deep() -> Violation:
     return Violation("", f"nested deeper than {DEPTH} levels")
 
 
-def _deeper(value: Json, levels: int) -> bool:
+def deeper(value: Json, levels: int) -> bool:
+    """Whether lists and objects are nested in more levels than these."""
     layer = [value] if isinstance(value, dict | list) else []
     while layer:
         if levels == 0:

@@ -12,7 +12,7 @@ from urllib.parse import unquote_plus
 from gateway.descriptors import ContractUnusable
 from gateway.errors import Violation
 from gateway.transcode import fields
-from gateway.transcode.json_text import Json
+from gateway.transcode.json_text import DEPTH, Json
 from gateway.transcode.shapes import Shape, Slot
 
 _MALFORMED = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -100,6 +100,8 @@ def _way(shape: Shape, path: str, *, both_spellings: bool) -> tuple[list[Slot], 
     """The fields from the message to the one that is meant, and the message that holds it."""
     way: list[Slot] = []
     names = path.split(".")
+    if len(names) > DEPTH:
+        raise ContractUnusable(f"nested deeper than {DEPTH} levels")
     for index, name in enumerate(names):
         if way:
             if way[-1].child is None or way[-1].repeated or way[-1].is_map:

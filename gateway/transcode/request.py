@@ -28,6 +28,7 @@ LAST_EVENT_ID: Final = "Last-Event-ID"
 USERNAME: Final = "the user name of Authorization"
 PASSWORD: Final = "the password of Authorization"  # noqa: S105 - where it comes from, not what it is
 FORM: Final = "application/x-www-form-urlencoded"
+NDJSON: Final = "application/x-ndjson"
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _SENT_BY_THE_PATH: Final = "the path says otherwise"
@@ -122,7 +123,7 @@ class Request:
         """The request message as bytes.
 
         `said` is what comes from headers that it `takes`. An empty body stands for none; one without a content type is
-        JSON, or unknown where the body is raw.
+        JSON, or unknown where the body is raw. One of NDJSON is a line, the first of a stream.
 
         Raises:
             Violation: Something in it is unknown, given twice, or does not fit its field.
@@ -137,14 +138,37 @@ class Request:
             return bytes(message.to_binary())
         if not body:
             return self._encoded(values, query, {}, said)
-        tree = self._form_tree(body) if content_type == FORM and self.takes_forms else self._rooted(body)
-        edited = None
-        if self._mask is not None and self._body is not None:
-            edited = self._mask.paths(tree.get(self._body.key))  # before the path adds to it
-        data = self._encoded(values, query, tree, said)
+        if content_type == FORM and self.takes_forms:
+            tree = self._form_tree(body)
+        else:
+            tree = self._rooted(body, line=content_type == NDJSON)
+        edited = self._edited(tree)  # before the path adds to it
+        return self._encoded(values, query, tree, said) + self._implied_mask(tree, edited)
+
+    def following(self, values: Sequence[str], line: bytes) -> bytes:
+        """A message of a stream that is not its first one: there is nothing in it but a line of the body.
+
+        Raises:
+            Violation: Something in it is unknown, given twice, not what the path says, or does not fit its field.
+        """
+        tree = self._rooted(line, line=True)
+        for parameter, value in zip(self._path, values, strict=True):
+            present = _found(tree, parameter)
+            if present is not None:
+                self._check_same(parameter, present, parameter.json(value), _SENT_BY_THE_PATH)
+        checked(self._shape, tree)
+        return self._shapes.encoded(self._shape, tree) + self._implied_mask(tree, self._edited(tree))
+
+    def _edited(self, tree: dict[str, Json]) -> Sequence[str] | None:
+        """What the body is an edit of, where the route implies that."""
+        if self._mask is None or self._body is None:
+            return None
+        return self._mask.paths(tree.get(self._body.key))
+
+    def _implied_mask(self, tree: dict[str, Json], edited: Sequence[str] | None) -> bytes:
         if self._mask is None or edited is None or self._mask.sent(tree):
-            return data
-        return data + self._mask.encoded(edited)
+            return b""
+        return self._mask.encoded(edited)
 
     def _encoded(self, values: Sequence[str], query: bytes, tree: dict[str, Json], said: Mapping[str, str]) -> bytes:
         """The message that the tree of the body becomes with everything else in it."""
@@ -163,10 +187,10 @@ class Request:
         except Violation as violation:
             raise self._as_sent(violation, pairs) from None
 
-    def _rooted(self, text: bytes) -> dict[str, Json]:
+    def _rooted(self, text: bytes, *, line: bool) -> dict[str, Json]:
         """The tree that holds just the body."""
         try:
-            body = json_text.read(text)
+            body = json_text.read(text, line=line)
         except Violation as violation:
             if self._body is None or not violation.field:
                 raise
@@ -201,7 +225,12 @@ class Request:
         present = tree.get(key)
         if present is None:
             tree[key] = value
-        elif not self._shapes.same(parameter.parent, leaf, present, value):
+        else:
+            self._check_same(parameter, present, value, otherwise)
+
+    def _check_same(self, parameter: Parameter, present: Json, value: Json, otherwise: str) -> None:
+        """Refuse what somebody else says of a field."""
+        if not self._shapes.same(parameter.parent, parameter.slot, present, value):
             where = ".".join(slot.field.name for slot in parameter.way) if self._proto_names else parameter.canonical
             raise Violation(where, otherwise, reason="CONFLICTING_FIELD")
 
@@ -318,6 +347,15 @@ def _inside(tree: dict[str, Json], slot: Slot, parameter: Parameter) -> dict[str
         way = parameter.way[: parameter.way.index(slot) + 1]
         raise Violation(".".join(step.key for step in way), "expected an object")
     return inner
+
+
+def _found(tree: Json, parameter: Parameter) -> Json:
+    """What is where a parameter would be put; None where there is nothing."""
+    for slot in parameter.way:
+        if not isinstance(tree, dict):
+            return None  # not what the field takes; the codec will say so
+        tree = tree.get(_spelling(tree, slot))
+    return tree
 
 
 def _sent_by(source: str) -> str:

@@ -5,6 +5,7 @@ in lowerCamelCase unless the method's option asks for the contract's own. A `goo
 What cannot work is refused when the gateway starts.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -60,6 +61,9 @@ class Spelling:
     omit_defaults: bool = False
 
 
+_CONTENT_TAG = 32  # hexadecimal digits: 128 bits
+
+
 class Response:
     """How answers of one route are written."""
 
@@ -76,6 +80,7 @@ class Response:
         self._write, self.raw = self._writer(method.output, binding.response_body)
         self._written = method.rest.success_status != 204
         self._etag = _getter(method.output, method.rest.etag) if method.rest.etag else None
+        self._has_content_etag = method.rest.content_etag
         self._location = _location(method.output, method.rest.location) if method.rest.location else None
 
         self._event_id = _getter(method.output, method.rest.stream_id) if method.rest.stream_id else None
@@ -92,12 +97,17 @@ class Response:
             return Answer(
                 body=body,
                 content_type=content_type,
-                etag=entity_tag(self._etag(message)) if self._etag is not None else None,
+                etag=self._tag(message, body),
                 location=self._location(message) if self._location is not None else None,
                 event_id=_event_id(self._event_id(message)) if self._event_id is not None else None,
             )
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise _unreadable() from error
+
+    def _tag(self, message: Any, body: bytes) -> str | None:
+        if self._has_content_etag:
+            return f'"{hashlib.sha256(body).hexdigest()[:_CONTENT_TAG]}"'
+        return entity_tag(self._etag(message)) if self._etag is not None else None
 
     def _writer(self, output: DescMessage, name: str) -> tuple[_Write, bool]:
         """What writes the answer, and whether it passes through raw."""

@@ -5,14 +5,23 @@ ones, one field under both of its spellings, two members of a oneof. What looks 
 refused a tree, to find the field to blame: the codec's own errors do not say which one it was.
 """
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, repeat
+from typing import TypeVar
 
 from protobuf import DescField, DescMessage, Registry, message_from_json_value
 
 from gateway.errors import Violation
 from gateway.transcode import fields
-from gateway.transcode.json_text import Json
+from gateway.transcode.json_text import Json, deeper
+
+_ROOM = 90
+"""Levels of messages that a request may have where its JSON is free, of the 100 that servers read: some are left for
+what they wrap around it in an answer. One level of such JSON is three of messages."""
+_CONTAINERS = (dict, list)
+_Name = TypeVar("_Name", str, int)
 
 REFUSED = (ValueError, TypeError, OverflowError, RecursionError)
 """What the codec raises for a tree that does not fit. UnicodeEncodeError, for a lone surrogate, is a ValueError."""
@@ -32,6 +41,8 @@ class Slot:
     repeated: bool
     is_map: bool
     null_is_a_value: bool
+    free: bool
+    """Whether a value is whatever JSON a client likes."""
 
     @property
     def key(self) -> str:
@@ -79,6 +90,7 @@ class Shapes:
             repeated=fields.is_repeated(desc),
             is_map=fields.is_map(desc),
             null_is_a_value=isinstance(element, DescMessage) and element.type_name == fields.ANY_VALUE,
+            free=isinstance(element, DescMessage) and fields.is_free(element),
         )
 
     def encoded(self, shape: Shape, tree: Json) -> bytes:
@@ -88,9 +100,9 @@ class Shapes:
             Violation: A value does not fit its field.
         """
         try:
-            return bytes(message_from_json_value(shape.message.type, tree, registry=self.registry).to_binary())
+            return self.read(shape, tree)
         except REFUSED:
-            violation = next(self._faults(shape, tree, ""), None)
+            violation = _Search(self, tree).in_message(shape, tree, "")
             raise violation or Violation("", f"the request does not fit {shape.message.type_name}") from None
 
     def same(self, shape: Shape, slot: Slot, one: Json, other: Json) -> bool:
@@ -103,43 +115,112 @@ class Shapes:
         except REFUSED:
             return False
 
-    def _faults(self, shape: Shape, tree: Json, path: str) -> Iterator[Violation]:
-        if not isinstance(tree, dict):
-            yield Violation(path.removesuffix("."), "expected an object")
-            return
-        for key, value in tree.items():
-            slot = shape.slots[key]
-            where = path + key
-            if value is None and not slot.null_is_a_value:
-                continue
-            if slot.repeated:
-                if isinstance(value, list):
-                    for index, item in enumerate(value):
-                        yield from self._element_faults(shape, slot, item, [item], f"{where}[{index}]")
-                else:
-                    yield Violation(where, "expected a list")
-            elif slot.is_map:
-                if isinstance(value, dict):
-                    for name, item in value.items():
-                        yield from self._element_faults(shape, slot, item, {name: item}, f'{where}["{name}"]')
-                else:
-                    yield Violation(where, "expected an object")
-            else:
-                yield from self._element_faults(shape, slot, value, value, where)
+    def read(self, shape: Shape, tree: Json) -> bytes:
+        """What the codec makes of a tree; one of `REFUSED` if it makes nothing of it."""
+        return bytes(message_from_json_value(shape.message.type, tree, registry=self.registry).to_binary())
 
-    def _element_faults(self, shape: Shape, slot: Slot, item: Json, alone: Json, where: str) -> Iterator[Violation]:
+
+class _Search:
+    """For the first fault in a tree that the codec has refused, without a look at each of its values.
+
+    Of the items of a message, a list or a map, the codec is given those before the one in the middle, by weight, and
+    those behind it; the one in the middle is looked into. What the codec refuses is half of the whole at most, so that
+    it reads the tree about twice in all.
+    """
+
+    def __init__(self, shapes: Shapes, tree: Json) -> None:
+        self._shapes = shapes
+        self._weights: dict[int, int] = {}
+        self._weigh(tree)
+
+    def in_message(self, shape: Shape, tree: Json, path: str) -> Violation | None:
+        """What is wrong with what should be a message."""
+        if not isinstance(tree, dict):
+            return Violation(path.removesuffix("."), "expected an object")
+        given = {key: value for key, value in tree.items() if value is not None or shape.slots[key].null_is_a_value}
+        return self._first(
+            list(given),
+            list(given.values()),
+            lambda keys, values: self._refused(shape, dict(zip(keys, values, strict=True))),
+            lambda key, value: self._in_field(shape, shape.slots[key], value, path + key),
+        )
+
+    def _in_field(self, shape: Shape, slot: Slot, value: Json, where: str) -> Violation | None:
+        if slot.repeated:
+            if not isinstance(value, list):
+                return Violation(where, "expected a list")
+            return self._first(
+                range(len(value)),
+                value,
+                lambda _, items: self._refused(shape, {slot.key: items}),
+                lambda index, item: self._in_value(shape, slot, item, [item], f"{where}[{index}]"),
+            )
+        if slot.is_map:
+            if not isinstance(value, dict):
+                return Violation(where, "expected an object")
+            return self._first(
+                list(value),
+                list(value.values()),
+                lambda names, items: self._refused(shape, {slot.key: dict(zip(names, items, strict=True))}),
+                lambda name, item: self._in_value(shape, slot, item, {name: item}, f'{where}["{name}"]'),
+            )
+        return self._in_value(shape, slot, value, value, where)
+
+    def _in_value(self, shape: Shape, slot: Slot, item: Json, alone: Json, where: str) -> Violation | None:
         """What is wrong with one value; `alone` is the field's JSON with nothing but it."""
         if slot.child is not None and item is not None:
-            yield from self._faults(slot.child, item, f"{where}.")
-            alone = {name: {} for name in alone} if slot.is_map else None
-        if alone is None:
-            return
+            fault = self.in_message(slot.child, item, f"{where}.")
+            if fault is not None or not slot.is_map:
+                return fault
+            alone = {name: {} for name in alone}
         try:
-            message_from_json_value(shape.message.type, {slot.key: alone}, registry=self.registry).to_binary()
+            self._shapes.read(shape, {slot.key: alone})
         except UnicodeEncodeError:
-            yield Violation(where, "not Unicode: a surrogate without its other half")
+            return Violation(where, "not Unicode: a surrogate without its other half")
         except REFUSED:
-            yield Violation(where, fields.expectation(fields.element_of(slot.field)))
+            return Violation(where, fields.expectation(fields.element_of(slot.field)))
+        return None
+
+    def _refused(self, shape: Shape, tree: Json) -> bool:
+        try:
+            self._shapes.read(shape, tree)
+        except REFUSED:
+            return True
+        return False
+
+    def _first(
+        self,
+        names: Sequence[_Name],
+        items: Sequence[Json],
+        refused: Callable[[Sequence[_Name], Sequence[Json]], bool],
+        fault_in: Callable[[_Name, Json], Violation | None],
+    ) -> Violation | None:
+        certain = False
+        while items:
+            middle = self._middle(items)
+            if middle and refused(names[:middle], items[:middle]):
+                names, items, certain = names[:middle], items[:middle], True
+                continue
+            fault = fault_in(names[middle], items[middle])
+            if fault is not None:
+                return fault
+            names, items = names[middle + 1 :], items[middle + 1 :]
+            certain = certain or (bool(items) and refused(names, items))
+            if not certain:
+                break
+        return None
+
+    def _middle(self, items: Sequence[Json]) -> int:
+        """Which item it is with which half of the weight is reached."""
+        sums = list(accumulate(map(self._weights.get, map(id, items), repeat(1))))
+        return bisect_left(sums, sums[-1] / 2)
+
+    def _weigh(self, value: Json) -> int:
+        """Count what is in a part of the tree."""
+        children = value.values() if isinstance(value, dict) else value
+        inside = sum(self._weigh(child) for child in children if type(child) in _CONTAINERS)
+        self._weights[id(value)] = weight = 1 + len(children) + inside
+        return weight
 
 
 def prune(shape: Shape, tree: Json) -> None:
@@ -164,11 +245,11 @@ def _items(slot: Slot, value: Json) -> Iterable[Json]:
     return (value,)
 
 
-def checked(shape: Shape, tree: dict[str, Json], path: str = "") -> None:
-    """Look at every name in a tree.
+def checked(shape: Shape, tree: dict[str, Json], path: str = "", depth: int = 0) -> None:
+    """Look at every name in a tree; `depth` is how many messages are around it.
 
     Raises:
-        Violation: A name is unknown, or a field or a oneof is given twice.
+        Violation: A name is unknown, or a field or a oneof is given twice, or what is free in form is nested too deep.
     """
     slots = shape.slots
     given: set[str] = set()
@@ -181,14 +262,17 @@ def checked(shape: Shape, tree: dict[str, Json], path: str = "") -> None:
         if value is not None or not slot.alternative:  # null does not choose a member of a oneof
             given.add(slot.once)
         if value and slot.child is not None:
-            _checked_inside(slot, slot.child, value, path + key)
+            _checked_inside(slot, slot.child, value, path + key, depth + 1)
+        elif value and slot.free:
+            _check_depth(slot, value, path + key, depth)
 
 
-def _checked_inside(slot: Slot, child: Shape, value: Json, where: str) -> None:
+def _checked_inside(slot: Slot, child: Shape, value: Json, where: str, depth: int) -> None:
     if type(value) is dict and not slot.repeated:
         if not slot.is_map:
-            checked(child, value, f"{where}.")
+            checked(child, value, f"{where}.", depth)
             return
+        depth += 1  # an entry is a message, too
         items = ((f'{where}["{name}"].', item) for name, item in value.items())
     elif type(value) is list and slot.repeated:
         items = ((f"{where}[{index}].", item) for index, item in enumerate(value))
@@ -196,7 +280,13 @@ def _checked_inside(slot: Slot, child: Shape, value: Json, where: str) -> None:
         return  # not what the field takes; the codec will say so
     for path, item in items:
         if type(item) is dict:
-            checked(child, item, path)
+            checked(child, item, path, depth)
+
+
+def _check_depth(slot: Slot, value: Json, where: str, depth: int) -> None:
+    levels = max(0, (_ROOM - depth) // 3)
+    if deeper(value, levels + (slot.repeated or slot.is_map)):
+        raise Violation(where, f"nested deeper than {levels} levels")
 
 
 def _twice(slot: Slot) -> str:

@@ -15,12 +15,15 @@ from gateway.descriptors import ContractUnusable, Method
 
 Rpc = grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]
 StreamRpc = grpc.aio.UnaryStreamMultiCallable[bytes, bytes]
+UploadRpc = grpc.aio.StreamUnaryMultiCallable[bytes, bytes]
 
-_SLACK = 64 * 1024  # protobuf may need more room than JSON did: packed into one message are path and query as well
-_LARGEST_METADATA = 16 * 1024
+SLACK = 64 * 1024
+"""Protobuf may need more room than JSON did: packed into one message are path and query as well."""
+_LARGEST_METADATA = 256 * 1024  # a thousand field violations of an answer
 
 _OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.max_metadata_size", _LARGEST_METADATA),
+    ("grpc.absolute_max_metadata_size", 2 * _LARGEST_METADATA),  # between the two, it is refused at random
     # No DNS TXT look-ups: retries and balancing are decided here.
     ("grpc.service_config_disable_resolution", 1),
     # Servers allow one ping in twenty seconds; one a minute tells a dead peer from a quiet one.
@@ -80,6 +83,15 @@ class Channels:
         rpc: StreamRpc = self._channel(method).unary_stream(f"/{method.full_name}")
         return rpc
 
+    def upload(self, method: Method) -> UploadRpc:
+        """What calls a method that takes a stream, and answers once.
+
+        Raises:
+            ContractUnusable: Nobody answers for its service.
+        """
+        rpc: UploadRpc = self._channel(method).stream_unary(f"/{method.full_name}")
+        return rpc
+
     def _channel(self, method: Method) -> grpc.aio.Channel:
         name = _longest_match(method.service, self._addresses)
         if name is None:
@@ -96,7 +108,7 @@ async def opened(
         *_OPTIONS,
         ("grpc.service_config", json.dumps(service_config(methods))),
         ("grpc.max_receive_message_length", largest_message),
-        ("grpc.max_send_message_length", largest_message + _SLACK),
+        ("grpc.max_send_message_length", largest_message + SLACK),
     )
     async with AsyncExitStack() as stack:
         channels = {}

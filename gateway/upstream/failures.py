@@ -26,6 +26,7 @@ _OURS: Mapping[grpc.StatusCode, tuple[int, str, str]] = {
 """HTTP status, reason and message for the codes that the library uses itself."""
 
 _TOO_LARGE: Final = "larger than max"
+_METADATA_TOO_LARGE: Final = "received metadata size exceeds"
 
 
 def failure(statuses: Statuses, error: grpc.aio.AioRpcError) -> Refusal:
@@ -36,8 +37,8 @@ def failure(statuses: Statuses, error: grpc.aio.AioRpcError) -> Refusal:
     if ours is not None and trailer is None:
         http, reason, message = ours
         refusal = refused(http, code.name, reason, message)
-    elif code is grpc.StatusCode.RESOURCE_EXHAUSTED and trailer is None and _TOO_LARGE in (error.details() or ""):
-        return refused(500, code.name, "ANSWER_TOO_LARGE", "the request or its answer is too large for one message")
+    elif code is grpc.StatusCode.RESOURCE_EXHAUSTED and trailer is None and (bound := _bound(error.details() or "")):
+        return bound
     else:
         number: int = code.value[0]
         refusal = statuses.refusal(number, error.details() or "", trailer if isinstance(trailer, bytes) else None)
@@ -46,3 +47,17 @@ def failure(statuses: Statuses, error: grpc.aio.AioRpcError) -> Refusal:
         refusal.details = [*refusal.details, detail]
         refusal.headers = (header,)
     return refusal
+
+
+def _bound(details: str) -> Refusal | None:
+    """What it means that the library, here or at the server, found something too large."""
+    if details.startswith(_METADATA_TOO_LARGE):  # so the server's; here, there is something before it
+        message = "the headers are larger than the server takes"
+        return refused(431, "INVALID_ARGUMENT", "HEADERS_TOO_LARGE", message)
+    if _METADATA_TOO_LARGE in details:
+        message = "the answer's metadata is too large"
+    elif _TOO_LARGE in details:
+        message = "the request or its answer is too large for one message"
+    else:
+        return None
+    return refused(500, "RESOURCE_EXHAUSTED", "ANSWER_TOO_LARGE", message)

@@ -21,6 +21,8 @@ class State(Enum):
     """What is known of a name."""
 
     OK = "ok"
+    DEGRADED = "degraded"
+    """Works, but not as well as it should."""
     UNAVAILABLE = "unavailable"
     UNKNOWN = "unknown"
     """Who would know cannot be asked."""

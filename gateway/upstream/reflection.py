@@ -1,7 +1,6 @@
 """A contract learned from a running server, by `grpc.reflection`."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -69,35 +68,41 @@ def _sorted(files: dict[str, FileDescriptorProto]) -> Iterator[FileDescriptorPro
 
 
 async def _asked(channel: grpc.aio.Channel, method: str) -> Learned:
-    async with _conversation(channel, method) as ask:
-        answer = await ask(wire.ServerReflectionRequest(list_services=""))
-        names = (service.name for service in answer.list_services_response.service)
-        services = tuple(sorted(name for name in names if not name.startswith(_NOT_SERVED)))
-        files: dict[str, FileDescriptorProto] = {}
-        for service in services:
-            _add(files, await ask(wire.ServerReflectionRequest(file_containing_symbol=service)), service)
-        while missing := _missing(files):
-            _add(files, await ask(wire.ServerReflectionRequest(file_by_filename=missing)), missing)
+    ask = _asking(channel, method)
+    answer = await ask(wire.ServerReflectionRequest(list_services=""))
+    names = (service.name for service in answer.list_services_response.service)
+    services = tuple(sorted(name for name in names if not name.startswith(_NOT_SERVED)))
+    files: dict[str, FileDescriptorProto] = {}
+    for service in services:
+        _add(files, await ask(wire.ServerReflectionRequest(file_containing_symbol=service)), service)
+    while missing := _missing(files):
+        _add(files, await ask(wire.ServerReflectionRequest(file_by_filename=missing)), missing)
     return Learned(services, tuple(files.values()))
 
 
-@asynccontextmanager
-async def _conversation(channel: grpc.aio.Channel, method: str) -> AsyncIterator[Any]:
-    call: Any = channel.stream_stream(
+def _asking(channel: grpc.aio.Channel, method: str) -> Callable[[Any], Awaitable[Any]]:
+    """Asks one question in a stream of its own.
+
+    A stream that the server ends at once, because it does not know the method, fails in a way of its own when somebody
+    writes to it: so the question goes out with the call.
+    """
+    begin = channel.unary_stream(
         method,
         request_serializer=wire.ServerReflectionRequest.SerializeToString,
         response_deserializer=wire.ServerReflectionResponse.FromString,
-    )(timeout=_PATIENCE_S, wait_for_ready=True)
+    )
 
     async def ask(request: wire.ServerReflectionRequest) -> wire.ServerReflectionResponse:
-        await call.write(request)
-        answer: wire.ServerReflectionResponse = await call.read()
+        call = begin(request, timeout=_PATIENCE_S, wait_for_ready=True)
+        try:
+            answer = await call.read()
+        finally:
+            call.cancel()
+        if not isinstance(answer, wire.ServerReflectionResponse):
+            raise ContractUnusable("the server ends its reflection without an answer")
         return answer
 
-    try:
-        yield ask
-    finally:
-        call.cancel()
+    return ask
 
 
 def _add(files: dict[str, FileDescriptorProto], answer: wire.ServerReflectionResponse, wanted: str) -> None:

@@ -1,12 +1,15 @@
 """Who can sign in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import NewType
+from typing import Any, NewType, TypedDict
 from uuid import UUID
 
-from chassis.errors import AlreadyExists, FieldViolation, InvalidArgument, NotFound
+from chassis.errors import AlreadyExists, FailedPrecondition, NotFound
+from chassis.secret import Secret
+from identity_service.feed.domain import ProfileChanged
+from identity_service.throttles.domain import Pace
 
 UserId = NewType("UserId", UUID)
 
@@ -25,16 +28,22 @@ class UsernameTaken(AlreadyExists):
     reason = "USERNAME_TAKEN"
 
 
+class EmailTaken(AlreadyExists):
+    """Another user has this e-mail address."""
+
+    reason = "EMAIL_TAKEN"
+
+
+class LastAdministrator(FailedPrecondition):
+    """This is the last administrator who can sign in."""
+
+    reason = "LAST_ADMINISTRATOR"
+
+
 class UserNotFound(NotFound):
     """There is no such user."""
 
     reason = "USER_NOT_FOUND"
-
-
-class WeakPassword(InvalidArgument):
-    """This password is too easy to guess."""
-
-    reason = "WEAK_PASSWORD"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +59,26 @@ class User:
     disabled: bool
     create_time: datetime
     update_time: datetime
+    delete_time: datetime | None = None
+    last_login_time: datetime | None = None
     version: int
+    credential_version: int = 1
+    token_version: int = 1
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """What others know of them, and no password should be made of."""
+        return (self.email, self.full_name, self.username)
+
+    @property
+    def etag(self) -> str:
+        """Changes with whatever is above but the last sign-in."""
+        return str(self.version)
+
+    def changed(self, *, now: datetime, **values: Any) -> "User":
+        """The user with other values; the user itself when they are the same."""
+        after = replace(self, **values)
+        return self if after == self else replace(after, update_time=now, version=self.version + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +88,25 @@ class Profile:
     id: UserId
     username: str
     full_name: str
+
+
+def told(user: User, *, deleted: bool = False) -> ProfileChanged:
+    """What other services are told of a user."""
+    return ProfileChanged(
+        subject=user.id,
+        username=user.username,
+        full_name=user.full_name,
+        verified_email=user.email if user.email_verified else "",
+        disabled=user.disabled,
+        deleted=deleted,
+    )
+
+
+class ProfileEdit(TypedDict, total=False):
+    """New values for some of what people say of themselves."""
+
+    full_name: str
+    username: str
 
 
 class NameKind(StrEnum):
@@ -76,26 +123,31 @@ class Registration:
     """Who wants to become a user. The password does not print."""
 
     email: str
-    password: "Secret"
+    password: Secret
     full_name: str
     username: str
 
-
-class Secret(str):
-    """Text that must not end up in a log or a traceback."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        """Nothing of it."""
-        return "Secret('…')"
+    @property
+    def about(self) -> tuple[str, ...]:
+        """What others know of them, and no password should be made of."""
+        return (self.email, self.full_name, self.username)
 
 
-def check_password(password: str, *, minimum: int) -> None:
-    """Refuse a password that is too short.
+@dataclass(frozen=True, slots=True)
+class RegistrationPaces:
+    """How often anybody may register."""
 
-    Raises:
-        WeakPassword: Fewer than `minimum` characters.
+    per_address: Pace
+    """From one network address."""
+    mails: Pace
+    """How much mail an e-mail address gets for it."""
+
+
+def normalized(email: str) -> str:
+    """The address in the one way in which we write it: whatever the case of the domain, it is the same.
+
+    The contract takes addresses in ASCII, with domains of other scripts as DNS has them. What stands before the @ is
+    the owner's to write; it is compared without regard to case as well, but kept as it is.
     """
-    if len(password) < minimum:
-        raise WeakPassword(FieldViolation("password", f"must be at least {minimum} characters", "password.min_len"))
+    local_part, _, domain = email.rpartition("@")
+    return f"{local_part}@{domain.lower()}"

@@ -1,46 +1,48 @@
-"""What service accounts ask for."""
+"""What is asked about service accounts."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
-from chassis.clock import Clock
 from chassis.database import Database
-from identity_service.access_tokens import AccessToken, AccessTokens
-from identity_service.accounts.domain import Secret
+from chassis.pages import BadPageToken, PageTokens, size_of_page
 from identity_service.service_accounts import store
-from identity_service.service_accounts.domain import InvalidClient, is_one_of
+from identity_service.service_accounts.domain import AccountKey, ServiceAccount, ServiceAccountId
 
-
-@dataclass(frozen=True, slots=True)
-class MachineToken:
-    """An access token, and the scopes that it holds."""
-
-    access: AccessToken = field(repr=False)
-    scopes: frozenset[str]
+_QUESTION = ("service accounts",)
 
 
 class ServiceAccountQueries:
-    """One method per question. Nothing is written: a machine's token is all that there is of its sign-in."""
+    """One method per question."""
 
-    def __init__(self, db: Database, clock: Clock, tokens: AccessTokens) -> None:
-        """Ask `db`."""
+    def __init__(self, db: Database, pages: PageTokens) -> None:
+        """Ask `db`; continue with tokens of `pages`."""
         self._db = db
-        self._clock = clock
-        self._tokens = tokens
+        self._pages = pages
 
-    async def token(self, client_id: str, client_secret: Secret, scope: str) -> MachineToken:
-        """An access token for a service account.
+    async def get_account(self, ref: ServiceAccountId | str) -> ServiceAccount:
+        """The account of that id or name, or ServiceAccountNotFound."""
+        return await store.get(self._db, ref)
+
+    async def list_accounts(self, *, page_size: int, page_token: str) -> tuple[Sequence[ServiceAccount], str]:
+        """A page of accounts by name, and the token of the next page.
 
         Raises:
-            InvalidClient: There is no such account, it has another secret, or it is disabled: one answer, and the
-                same work is done for it.
-            InvalidScope: The account does not have one of the scopes that are asked for.
+            BadPageToken: The token was not made for this question.
         """
-        account, digests = await store.find_with_secrets(self._db, client_id, self._clock.now())
-        has_secret = is_one_of(client_secret, digests)
-        if account is None or not has_secret or account.disabled:
-            raise InvalidClient
-        scopes = account.granted(scope)
-        access = await self._tokens.issue_to_machine(
-            subject=account.id, client_id=account.name, audiences=account.audiences, scopes=scopes
-        )
-        return MachineToken(access, scopes)
+        after = _name(self._pages.read(_QUESTION, page_token)) if page_token else ""
+        size = size_of_page(page_size)
+        found = await store.list_accounts(self._db, after=after, limit=size + 1)
+        page = found[:size]
+        return page, self._pages.issue(_QUESTION, [page[-1].name]) if len(found) > size else ""
+
+    async def list_keys(self, ref: ServiceAccountId | str) -> Sequence[AccountKey]:
+        """The keys of an account that were not revoked, the newest first."""
+        account = await store.get(self._db, ref)
+        return await store.list_keys(self._db, account.id)
+
+
+def _name(cursor: Sequence[str | int]) -> str:
+    match cursor:
+        case [str(name)]:
+            return name
+        case _:
+            raise BadPageToken

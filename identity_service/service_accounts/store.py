@@ -1,61 +1,50 @@
 """Service accounts in the database."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, bindparam, or_, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Row, Select, Table, bindparam, null, select, union_all, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from chassis.database import Database, Transaction
-from identity_service.service_accounts.domain import KeptSecret, Provision, ServiceAccount, ServiceAccountId
-from identity_service.tables import service_account_secrets, service_accounts
-
-_COLUMNS = (
-    service_accounts.c.id,
-    service_accounts.c.name,
-    service_accounts.c.scopes,
-    service_accounts.c.audiences,
-    service_accounts.c.disabled,
+from chassis.database import Database, Transaction, refusals
+from identity_service.service_accounts.domain import (
+    AccountKey,
+    KeptSecret,
+    KeyExists,
+    ServiceAccount,
+    ServiceAccountId,
+    ServiceAccountNotFound,
 )
+from identity_service.tables import service_account_public_keys, service_account_secrets, service_accounts
+
+_KEPT = tuple(field.name for field in fields(ServiceAccount))
+_COLUMNS = tuple(service_accounts.c[name] for name in _KEPT)
 _UNREVOKED = service_account_secrets.c.revoke_time.is_(None)
-_BY_NAME = select(*_COLUMNS).where(service_accounts.c.name == bindparam("name"))
-_WITH_SECRETS = _BY_NAME.add_columns(service_account_secrets.c.digest).outerjoin_from(
-    service_accounts,
-    service_account_secrets,
-    and_(
-        service_account_secrets.c.service_account_id == service_accounts.c.id,
-        _UNREVOKED,
-        or_(
-            service_account_secrets.c.expire_time.is_(None),
-            service_account_secrets.c.expire_time > bindparam("now"),
-        ),
-    ),
+_LIVE: ColumnElement[bool] = service_accounts.c.delete_time.is_(None)
+BY_NAME = select(*_COLUMNS).where(service_accounts.c.name == bindparam("name"), _LIVE)
+_BY_ID = select(*_COLUMNS).where(service_accounts.c.id == bindparam("id"), _LIVE)
+_LOCK_BY_ID = _BY_ID.with_for_update()
+_LIST = (
+    select(*_COLUMNS)
+    .where(_LIVE, service_accounts.c.name > bindparam("after"))
+    .order_by(service_accounts.c.name)
+    .limit(bindparam("limit"))
 )
 _ADD = (
     insert(service_accounts)
-    .values(
-        id=bindparam("id"),
-        name=bindparam("name"),
-        scopes=bindparam("scopes"),
-        audiences=bindparam("audiences"),
-        create_time=bindparam("now"),
-        update_time=bindparam("now"),
-    )
-    .on_conflict_do_nothing(index_elements=[service_accounts.c.name])
+    .values({name: bindparam(name) for name in _KEPT})
+    .on_conflict_do_nothing(index_elements=[service_accounts.c.name], index_where=_LIVE)
 )
-_LOCK = _BY_NAME.with_for_update()
-_CHANGE = (
+_SAVED = tuple(name for name in _KEPT if name not in {"id", "name", "create_time"})
+_SAVE = (
     update(service_accounts)
     .where(service_accounts.c.id == bindparam("account"))
-    .values(
-        scopes=bindparam("scopes"),
-        audiences=bindparam("audiences"),
-        update_time=bindparam("now"),
-        version=service_accounts.c.version + 1,
-    )
+    .values({name: bindparam(f"new_{name}") for name in _SAVED})
 )
+_LOCK = BY_NAME.with_for_update()
 _SECRETS = select(
     service_account_secrets.c.id,
     service_account_secrets.c.digest,
@@ -67,6 +56,38 @@ _ADD_SECRET = insert(service_account_secrets).values(
     service_account_id=bindparam("account"),
     digest=bindparam("digest"),
     create_time=bindparam("now"),
+    expire_time=bindparam("expire_time"),
+)
+_ADD_PUBLIC_KEY = insert(service_account_public_keys).values(
+    id=bindparam("id"),
+    service_account_id=bindparam("account"),
+    kid=bindparam("kid"),
+    public_jwk=bindparam("public_jwk"),
+    create_time=bindparam("now"),
+    expire_time=bindparam("expire_time"),
+)
+
+
+def _listing(keys: Table, jwk: ColumnElement[Any]) -> Select[Any]:
+    return select(
+        keys.c.id, jwk.label("public_jwk"), keys.c.create_time, keys.c.expire_time, keys.c.last_use_time
+    ).where(keys.c.service_account_id == bindparam("account"), keys.c.revoke_time.is_(None))
+
+
+_keys = union_all(
+    _listing(service_account_secrets, null().cast(JSONB)),
+    _listing(service_account_public_keys, service_account_public_keys.c.public_jwk),
+).subquery()
+_LIST_KEYS = select(_keys).order_by(_keys.c.create_time.desc(), _keys.c.id)
+_REVOKE_KEY = tuple(
+    update(keys)
+    .where(
+        keys.c.id == bindparam("key"),
+        keys.c.service_account_id == bindparam("account"),
+        keys.c.revoke_time.is_(None),
+    )
+    .values(revoke_time=bindparam("now"))
+    for keys in (service_account_secrets, service_account_public_keys)
 )
 _REVOKE_SECRET = (
     update(service_account_secrets)
@@ -75,40 +96,9 @@ _REVOKE_SECRET = (
 )
 
 
-async def find_with_secrets(db: Database, name: str, now: datetime) -> tuple[ServiceAccount | None, Sequence[bytes]]:
-    """The account of that name, and the digests of its secrets that work."""
-    rows = await db.fetch_all(_WITH_SECRETS, name=name, now=now)
-    if not rows:
-        return None, []
-    return _account(rows[0]), [row.digest for row in rows if row.digest is not None]
-
-
-async def add(tx: Transaction, account_id: ServiceAccountId, wanted: Provision, now: datetime) -> bool:
-    """Whether the name was new."""
-    added = await tx.execute(
-        _ADD,
-        id=account_id,
-        name=wanted.name,
-        scopes=sorted(wanted.scopes),
-        audiences=sorted(wanted.audiences),
-        now=now,
-    )
-    return added == 1
-
-
-async def lock(tx: Transaction, name: str) -> ServiceAccount:
-    """The account of that name, which is there; whoever else wants to change it waits until the transaction ends."""
-    row = await tx.find_one(_LOCK, name=name)
-    if row is None:
-        raise LookupError(f"there is no service account {name}")
-    return _account(row)
-
-
-async def change(tx: Transaction, account_id: ServiceAccountId, wanted: Provision, now: datetime) -> None:
-    """Give the account other scopes and audiences."""
-    await tx.execute(
-        _CHANGE, account=account_id, scopes=sorted(wanted.scopes), audiences=sorted(wanted.audiences), now=now
-    )
+async def add(tx: Transaction, new: ServiceAccount) -> bool:
+    """Keep a new account, unless another one has its name; whether it is kept."""
+    return await tx.execute(_ADD, **_row(new)) == 1
 
 
 async def secrets_of(tx: Transaction, account_id: ServiceAccountId) -> Sequence[KeptSecret]:
@@ -118,10 +108,16 @@ async def secrets_of(tx: Transaction, account_id: ServiceAccountId) -> Sequence[
 
 
 async def add_secret(
-    tx: Transaction, secret_id: UUID, account_id: ServiceAccountId, digest: bytes, now: datetime
+    tx: Transaction,
+    secret_id: UUID,
+    account_id: ServiceAccountId,
+    digest: bytes,
+    now: datetime,
+    *,
+    expire_time: datetime | None = None,
 ) -> None:
     """Let one more secret work."""
-    await tx.execute(_ADD_SECRET, id=secret_id, account=account_id, digest=digest, now=now)
+    await tx.execute(_ADD_SECRET, id=secret_id, account=account_id, digest=digest, now=now, expire_time=expire_time)
 
 
 async def revoke_secret(tx: Transaction, secret_id: UUID, now: datetime) -> None:
@@ -129,11 +125,86 @@ async def revoke_secret(tx: Transaction, secret_id: UUID, now: datetime) -> None
     await tx.execute(_REVOKE_SECRET, secret=secret_id, now=now)
 
 
-def _account(row: Row[Any]) -> ServiceAccount:
-    return ServiceAccount(
-        id=ServiceAccountId(row.id),
-        name=row.name,
-        scopes=frozenset(row.scopes),
-        audiences=frozenset(row.audiences),
-        disabled=row.disabled,
-    )
+async def get(db: Database, ref: ServiceAccountId | str) -> ServiceAccount:
+    """The account of that id or name.
+
+    Raises:
+        ServiceAccountNotFound: There is none.
+    """
+    row = await (db.find_one(BY_NAME, name=ref) if isinstance(ref, str) else db.find_one(_BY_ID, id=ref))
+    if row is None:
+        raise ServiceAccountNotFound
+    return account(row)
+
+
+async def get_locked(tx: Transaction, ref: ServiceAccountId | str) -> ServiceAccount:
+    """The same; whoever else wants to change it waits until the transaction ends."""
+    row = await (tx.find_one(_LOCK, name=ref) if isinstance(ref, str) else tx.find_one(_LOCK_BY_ID, id=ref))
+    if row is None:
+        raise ServiceAccountNotFound
+    return account(row)
+
+
+async def list_accounts(db: Database, *, after: str, limit: int) -> Sequence[ServiceAccount]:
+    """Up to `limit` accounts whose name comes after another one, in order."""
+    return [account(row) for row in await db.fetch_all(_LIST, after=after, limit=limit)]
+
+
+async def save(tx: Transaction, changed: ServiceAccount) -> None:
+    """Keep an account that has changed, under its lock."""
+    row = _row(changed)
+    await tx.execute(_SAVE, account=changed.id, **{f"new_{name}": row[name] for name in _SAVED})
+
+
+async def list_keys(db: Database | Transaction, account_id: ServiceAccountId) -> Sequence[AccountKey]:
+    """The account's keys that were not revoked, the newest first."""
+    rows = await db.fetch_all(_LIST_KEYS, account=account_id)
+    return [
+        AccountKey(
+            id=row.id,
+            public_jwk=row.public_jwk,
+            create_time=row.create_time,
+            expire_time=row.expire_time,
+            last_use_time=row.last_use_time,
+        )
+        for row in rows
+    ]
+
+
+async def add_public_key(
+    tx: Transaction, key: AccountKey, account_id: ServiceAccountId, jwk: Mapping[str, str]
+) -> None:
+    """Let one more public key work.
+
+    Raises:
+        KeyExists: It works already.
+    """
+    with refusals({"service_account_public_keys_live_key": KeyExists}):
+        await tx.execute(
+            _ADD_PUBLIC_KEY,
+            id=key.id,
+            account=account_id,
+            kid=jwk["kid"],
+            public_jwk=dict(jwk),
+            now=key.create_time,
+            expire_time=key.expire_time,
+        )
+
+
+async def revoke_key(tx: Transaction, account_id: ServiceAccountId, key_id: UUID, now: datetime) -> bool:
+    """Whether the account had such a key, which works no more by this."""
+    revoked = [await tx.execute(statement, account=account_id, key=key_id, now=now) for statement in _REVOKE_KEY]
+    return sum(revoked) == 1
+
+
+def _row(account: ServiceAccount) -> dict[str, Any]:
+    return {name: getattr(account, name) for name in _KEPT} | {
+        "scopes": sorted(account.scopes),
+        "audiences": sorted(account.audiences),
+    }
+
+
+def account(row: Row[Any]) -> ServiceAccount:
+    """The domain's view of a row."""
+    values = {name: getattr(row, name) for name in _KEPT}
+    return ServiceAccount(**values | {name: frozenset(values[name]) for name in ("scopes", "audiences")})

@@ -9,6 +9,7 @@ import hmac
 import secrets
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum, auto
@@ -16,10 +17,12 @@ from typing import NewType
 from uuid import UUID
 
 from chassis import base64url
-from chassis.errors import ResourceExhausted, Unauthenticated
+from chassis.errors import NotFound, Unauthenticated
 from chassis.ids import new_id
 from chassis.secret import derived_key
-from identity_service.accounts.domain import Role, UserId
+from identity_service.accounts.domain import User, UserId
+from identity_service.audit.domain import Actor
+from identity_service.throttles.domain import Delay, Pace
 
 SessionId = NewType("SessionId", UUID)
 
@@ -50,10 +53,10 @@ class RefreshTokenReused(Unauthenticated):
     reason = "REFRESH_TOKEN_REUSED"
 
 
-class RateLimited(ResourceExhausted):
-    """This session is refreshed too often."""
+class SessionNotFound(NotFound):
+    """There is no such session."""
 
-    reason = "RATE_LIMITED"
+    reason = "SESSION_NOT_FOUND"
 
 
 class Ending(StrEnum):
@@ -61,6 +64,15 @@ class Ending(StrEnum):
 
     LOGOUT = "LOGOUT"
     REUSE = "REUSE"
+    REVOKED = "REVOKED"
+    """By the user, from another session."""
+    PASSWORD_CHANGED = "PASSWORD_CHANGED"  # noqa: S105 - a reason
+    DISABLED = "DISABLED"
+    DELETED = "DELETED"
+    ADMINISTRATOR = "ADMINISTRATOR"
+    """By an administrator."""
+    DISPLACED = "DISPLACED"
+    """By a new one, where the user had as many as there may be: it was the one that was not used for longest."""
 
 
 class Verdict(Enum):
@@ -78,9 +90,21 @@ class Verdict(Enum):
     """Its session has ended, or its user may not sign in."""
 
 
+@dataclass(frozen=True, slots=True)
+class LoginPaces:
+    """How often anybody may try to sign in."""
+
+    per_address: Pace
+    """From one network address, whatever comes of it."""
+    guesses: Delay
+    """To one account, whether or not there is one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """How long sessions live, and how they may be refreshed."""
+    """How sessions are opened, how long they live, and how they may be refreshed."""
+
+    logins: LoginPaces
 
     idle: timedelta
     """They end when they are not refreshed for so long."""
@@ -89,6 +113,8 @@ class Terms:
     grace: timedelta
     """How long an answer that may have been lost is given again."""
     refreshes_per_minute: int
+    most: int
+    """So many may a user have. With one more, the one that was not used for longest ends."""
 
     @property
     def pace(self) -> timedelta:
@@ -113,10 +139,19 @@ class Session:
     idle_expire_time: datetime
     expire_time: datetime
     revoke_time: datetime | None = None
+    address: str = ""
+    """Where it was last used from."""
+    user_agent: str = ""
+    """What it was last used with, as that said itself."""
+
+    @property
+    def end_time(self) -> datetime:
+        """When it ends, unless it is refreshed before."""
+        return min(self.idle_expire_time, self.expire_time)
 
     @classmethod
-    def begun(cls, user_id: UserId, *, now: datetime, idle: timedelta, lifetime: timedelta) -> "Session":
-        """A new session of that user."""
+    def begun(cls, user_id: UserId, origin: Actor, *, now: datetime, terms: Terms) -> "Session":
+        """A new session of that user, opened from there."""
         return cls(
             id=SessionId(new_id()),
             user_id=user_id,
@@ -124,8 +159,10 @@ class Session:
             generation=1,
             create_time=now,
             rotate_time=now,
-            idle_expire_time=min(now + idle, now + lifetime),
-            expire_time=now + lifetime,
+            idle_expire_time=min(now + terms.idle, now + terms.lifetime),
+            expire_time=now + terms.lifetime,
+            address=origin.address,
+            user_agent=origin.user_agent,
         )
 
     def refresh_token(self, secret: bytes) -> str:
@@ -141,7 +178,7 @@ class Session:
 
         A reuse counts even when the user may not sign in: it must not be forgotten until they may again.
         """
-        is_over = self.revoke_time is not None or min(self.idle_expire_time, self.expire_time) <= now
+        is_over = self.revoke_time is not None or self.end_time <= now
         if is_over or generation > self.generation:  # from the future: the database was restored from a backup
             return Verdict.INVALID
         if generation < self.generation and not self._lost_the_answer(generation, idempotency_key, now, terms.grace):
@@ -161,8 +198,8 @@ class Session:
         """How long the next step has to wait: not at all while less than a minute's worth is taken."""
         return max(self._paced(now, terms) - now - _MINUTE, timedelta())
 
-    def advanced(self, idempotency_key: str, *, now: datetime, terms: Terms) -> "Session":
-        """The session one step further. It never lives longer than it was begun for."""
+    def advanced(self, idempotency_key: str, origin: Actor, *, now: datetime, terms: Terms) -> "Session":
+        """The session one step further, taken from there. It never lives longer than it was begun for."""
         return replace(
             self,
             generation=self.generation + 1,
@@ -170,6 +207,8 @@ class Session:
             rotate_idempotency_key=idempotency_key or None,
             pace_time=self._paced(now, terms),
             idle_expire_time=min(now + terms.idle, self.expire_time),
+            address=origin.address,
+            user_agent=origin.user_agent,
         )
 
     def _paced(self, now: datetime, terms: Terms) -> datetime:
@@ -178,10 +217,10 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A session, and what matters of whose it is."""
+    """A session, and whose it is."""
 
     session: Session
-    role: Role
+    user: User
     user_may_sign_in: bool
 
 
@@ -217,7 +256,8 @@ class PresentedToken:
             return None
         return cls(SessionId(UUID(bytes=session)), generation, content, sealed[_CONTENT.size :])
 
-    def is_genuine(self, held: Held | None, secret: bytes) -> bool:
-        """Whether we made it for this session. For none, the same work is done."""
+    def is_genuine(self, held: Held | None, secrets: Sequence[bytes]) -> bool:
+        """Whether we made it for this session, with any of our secrets. For none, the same work is done."""
         refresh_secret = held.session.refresh_secret if held is not None else _NOBODYS
-        return hmac.compare_digest(self.mac, mac(self.content, refresh_secret, secret)) and held is not None
+        made = [hmac.compare_digest(self.mac, mac(self.content, refresh_secret, secret)) for secret in secrets]
+        return any(made) and held is not None

@@ -1,5 +1,6 @@
 """What must hold for every method of the contract, whoever writes it."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,27 @@ from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
-from tandem.identity.v1 import auth_pb2, profile_pb2, token_pb2
+from tandem.identity.v1 import (
+    auth_pb2,
+    feed_pb2,
+    mail_pb2,
+    profile_pb2,
+    service_account_pb2,
+    signing_key_pb2,
+    token_pb2,
+    user_pb2,
+)
 from tandem.policy.v1 import policy_pb2
-from tandem.work.v1 import member_pb2, project_pb2, task_pb2
+from tandem.work.v1 import (
+    activity_pb2,
+    category_pb2,
+    comment_pb2,
+    label_pb2,
+    member_pb2,
+    project_pb2,
+    relation_pb2,
+    task_pb2,
+)
 
 import work_service.app
 from chassis.errors import DomainError, leaves
@@ -25,7 +44,24 @@ from work_service.access import GRANTS, Permission, Role
 from work_service.tasks.domain import TaskLocked
 
 ROOT = Path(__file__).parents[2]
-FILES = (auth_pb2, profile_pb2, token_pb2, member_pb2, project_pb2, task_pb2)
+FILES = (
+    auth_pb2,
+    profile_pb2,
+    token_pb2,
+    user_pb2,
+    member_pb2,
+    project_pb2,
+    task_pb2,
+    feed_pb2,
+    mail_pb2,
+    service_account_pb2,
+    signing_key_pb2,
+    category_pb2,
+    label_pb2,
+    relation_pb2,
+    comment_pb2,
+    activity_pb2,
+)
 
 
 def methods() -> Iterator[MethodDescriptor]:
@@ -120,3 +156,10 @@ def test_a_method_without_a_policy_does_not_start() -> None:
 def test_a_method_that_nobody_answers_does_not_start() -> None:
     with pytest.raises(LookupError, match="TaskService/GetTask is answered by 0 servicers"):
         Service(work_service.app.TASKS, (object(),)).behaviour("GetTask")
+
+
+def test_envoy_serves_every_service_that_has_a_route() -> None:
+    served = set(re.findall(r"^ +- (tandem\.\S+)$", (ROOT / "deploy/envoy/envoy.yaml").read_text(), re.MULTILINE))
+    http: Any = annotations_pb2.http
+    routed = {method.containing_service.full_name for method in methods() if method.GetOptions().HasExtension(http)}
+    assert served == routed

@@ -59,7 +59,13 @@ async def prepared(system: System, *, lanes: int) -> Sequence[Case]:
         numbers = [await _new_task(ada, number) for number in range(1, TASKS + 1)]
     first_page = {"tasks": [_task(number) for number in numbers[:PAGE]]}
     return [
-        _case(door, rpc, system, ada.token, asked)
+        case(
+            door,
+            rpc,
+            system,
+            ada.token,
+            [[({"project": SLUG} | request, said) for request, said in lane] for lane in asked],
+        )
         # Each door moves tasks of its own, and each lane one: the lock is taken, and nobody waits for it.
         for door, moved in (("grpc", numbers[:lanes]), ("rest", numbers[-lanes:]))
         for rpc, asked in (
@@ -88,7 +94,8 @@ def _task(number: int) -> Json:
     return {"number": number, "title": f"Task {number}"}
 
 
-def _case(door: str, rpc: str, system: System, token: str, lanes: Iterable[Iterable[tuple[Json, Json]]]) -> Case:
+def case(door: str, rpc: str, system: System, token: str, lanes: Iterable[Iterable[tuple[Json, Json]]]) -> Case:
+    """Requests of an RPC, lane by lane, each with what its answer says."""
     known = RPCS[rpc]
     written = _rest if door == "rest" else _grpc
     answer = known.answer if door == "grpc" else ""
@@ -100,7 +107,7 @@ def _case(door: str, rpc: str, system: System, token: str, lanes: Iterable[Itera
         token=token,
         lanes=[
             [
-                Ask(written(rpc, {"project": SLUG} | request, token), {answer: expected} if answer else expected)
+                Ask(written(rpc, request, token), {answer: expected} if answer else expected)
                 for request, expected in lane
             ]
             for lane in lanes
@@ -115,7 +122,7 @@ def _grpc(rpc: str, request: Json, _token: str) -> bytes:
 
 def _rest(rpc: str, request: Json, token: str) -> bytes:
     known, rest = RPCS[rpc], dict(request)
-    path = known.path
+    path = known.path if "project" in request else known.without_project or known.path
     for name in [name for name in request if f"{{{name}}}" in path]:
         path = path.replace(f"{{{name}}}", quote(rest.pop(name), safe=""))
     body = json.dumps(rest).encode() if known.body else b""

@@ -13,15 +13,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from migrations import SECTIONS
+from standalone.databases import embedded_url
 from standalone.ports import LOCALHOST, free_port
 from standalone.readiness import by_http
-from standalone.settings import PROJECT, Address
+from standalone.settings import PROJECT, Address, StandaloneSettings
 
 READY_S = 120.0
 STOPPED_S = 60.0
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 # In /proc/PID/stat, counted behind the name: utime, stime, and the same of children that have ended.
 CPU_FIELDS = slice(11, 15)
+# Calls are counted, and none is refused.
+UNLIMITED = {f"GATEWAY_{name}_PER_MINUTE": "1000000000" for name in ("READS", "WRITES", "ANONYMOUS")}
 OURS = ("GATEWAY_", "IDENTITY_", "OTEL_", "TANDEM_", "WORK_")
 MODULES = {"gateway": "gateway", "work": "work_service", "identity": "identity_service"}
 
@@ -38,13 +42,20 @@ class System:
     identity: str
     work: str
     processes: Mapping[str, int]
+    databases: Mapping[str, str]
+    """The URLs of what the services keep."""
 
     def cpu_s(self) -> dict[str, float]:
         """The CPU seconds that each process has used since it was started; PostgreSQL is many, counted as one."""
         return {
-            name: sum(map(_cpu_s, _with_children(pid))) if name == "postgres" else _cpu_s(pid)
+            name: sum(map(cpu_s_of, _with_children(pid))) if name == "postgres" else cpu_s_of(pid)
             for name, pid in self.processes.items()
         }
+
+
+def environment() -> dict[str, str]:
+    """What a process that is measured inherits: nothing that is ours."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(OURS)}  # noqa: TID251 - handed on
 
 
 @contextmanager
@@ -55,20 +66,21 @@ def running() -> Iterator[System]:
         SystemFailed: It did not start; what it said follows.
     """
     listen = {name: Address(f"{name.upper()}_LISTEN", LOCALHOST, free_port()) for name in MODULES}
+    postgres = free_port()
     with tempfile.TemporaryDirectory(prefix="tandem-bench-") as home:
         log = Path(home, "log")
         settings = {
             "TANDEM_HOME": home,
             "TANDEM_ENV_FILE": os.devnull,
-            "TANDEM_POSTGRES_PORT": str(free_port()),
+            "TANDEM_POSTGRES_PORT": str(postgres),
             **{address.setting: str(address) for address in listen.values()},
+            **UNLIMITED,
         }
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}  # noqa: TID251  handed on
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "standalone"],
                 cwd=PROJECT,
-                env=inherited | settings,
+                env=environment() | settings,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -76,7 +88,16 @@ def running() -> Iterator[System]:
             )
         try:
             _wait_until_ready(process, listen["gateway"], log)
-            yield System(**{name: str(address) for name, address in listen.items()}, processes=_named(process.pid))
+            yield System(
+                **{name: str(address) for name, address in listen.items()},
+                processes=_named(process.pid),
+                databases={
+                    section: embedded_url(
+                        StandaloneSettings(tandem_home=Path(home), tandem_postgres_port=postgres), section
+                    )
+                    for section in SECTIONS
+                },
+            )
         finally:
             process.terminate()
             process.wait(STOPPED_S)
@@ -115,7 +136,7 @@ def _with_children(root: int) -> Iterator[int]:
                 yield from _with_children(int(child))
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s_of(pid: int) -> float:
     """Its own, and that of its children that have ended."""
     try:
         behind_the_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from chassis.ids import new_id
 from tests.support.databases import Databases
-from tests.support.doors import Door, RestDoor, refused
+from tests.support.doors import Door, Json, RestDoor, refused
 from tests.support.people import Person, signed_in, signed_up
 from tests.support.sql import rows
 from tests.support.stack import Stack, running_stack
@@ -128,6 +128,52 @@ async def test_attempts_are_forgotten_after_a_day_and_their_keys_are_good_again(
         assert await ada.call("CreateProject", project={"title": "Once"}, idempotencyKey=old) == second
         kept = {row.key for row in await rows(stack.work_url, select(attempts.c.key))}
         assert kept == {old}
+
+
+async def test_what_is_looked_for_before_anything_is_taken_is_forgotten_too(databases: Databases) -> None:
+    """However many old rows there are: the one of this name is not left for the next one who comes."""
+    async with running_stack(databases) as stack:
+        door: Door = stack.doors["rest"]
+        ada, bob = await signed_up(door), await signed_up(door, "Bob")
+        here, there = [await ada.call("CreateProject", project={"title": title}) for title in ("Here", "There")]
+        task = await ada.call("CreateTask", project=here["id"], task={"title": "Travels"})
+        name = {"project": here["id"], "idempotencyKey": key()}
+        calls: tuple[tuple[str, Json], ...] = (
+            ("CreateTask", name | {"task": {"title": "Once"}}),
+            ("BatchCreateTasks", name | {"requests": [{"task": {"title": "Once"}}]}),
+            ("ImportTasks", name | {"task": {"title": "Once"}}),
+            ("AddMember", name | {"userId": bob.id, "role": "VIEWER"}),
+            ("MoveTask", name | {"task": task["id"], "destination": there["id"]}),
+            ("UpdateProject", {"projectRef": here["id"], "project": {"title": "Once"}, "idempotencyKey": key()}),
+        )
+        for number in range(30):
+            await ada.call("CreateProject", project={"title": str(number)}, idempotencyKey=key())
+        for rpc, request in calls:
+            await ada.call(rpc, **request)
+        stack.clock.advance(hours=25)
+        ada = await signed_in(door, ada.email)
+        await ada.call("RemoveMember", project=here["id"], userId=bob.id)
+        await ada.call("MoveTask", project=there["id"], task=task["id"], destination=here["id"])
+        await ada.call("UpdateProject", projectRef=here["id"], project={"title": "Renamed"})
+        answers = [await ada.call(rpc, **request) for rpc, request in calls]
+        listed = (await ada.call("ListTasks", project=here["id"]))["tasks"]
+        assert [each["title"] for each in listed] == ["Once"] * 6, "there are twice as many as a day before"
+        assert [each["id"] for each in (await ada.call("ListTasks", project=there["id"]))["tasks"]] == [task["id"]]
+        assert len((await ada.call("ListMembers", project=here["id"]))["members"]) == 2
+        assert (await ada.call("GetProject", project=here["id"]))["title"] == "Once"
+        assert [await ada.call(rpc, **request) for rpc, request in calls] == answers
+
+
+async def test_of_many_who_use_an_old_key_at_once_one_is_the_first(databases: Databases) -> None:
+    async with running_stack(databases) as stack:
+        door: Door = stack.doors["grpc"]
+        ada = await signed_up(door)
+        again = {"project": {"title": "Once"}, "idempotencyKey": key()}
+        first = await ada.call("CreateProject", **again)
+        stack.clock.advance(hours=25)
+        ada = await signed_in(door, ada.email)
+        answers = await asyncio.gather(*(ada.call("CreateProject", **again) for _ in range(10)))
+        assert {answer["id"] for answer in answers} == {answers[0]["id"]} != {first["id"]}
 
 
 async def test_an_answer_is_given_again_without_asking_anybody(databases: Databases) -> None:

@@ -4,14 +4,17 @@ import asyncio
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from chassis.ids import new_id
 from identity_service.tables import users
+from tests.contract.test_project_states import outcome
 from tests.support.databases import Databases
 from tests.support.doors import Door, Refused, refused
 from tests.support.people import PASSWORD, Person, signed_in, signed_up
-from tests.support.sql import change
+from tests.support.sql import change, rows
 from tests.support.stack import Stack, running_stack
+from work_service.tables import activities, tasks
 
 
 async def added(owner: Person, project: dict[str, Any], person: Person, role: str) -> dict[str, Any]:
@@ -119,6 +122,141 @@ async def test_one_leaves_by_oneself(ada: Person, stranger: Person, project: dic
     await stranger.call("LeaveProject", project=project["id"])
     with refused("NOT_FOUND", "PROJECT_NOT_FOUND"):
         await stranger.call("LeaveProject", project=project["id"])
+
+
+async def test_who_goes_leaves_what_is_still_to_be_done_to_nobody(
+    stack: Stack, ada: Person, stranger: Person, project: dict[str, Any]
+) -> None:
+    name = {"project": project["id"]}
+    for way_out in (ada.call("RemoveMember", **name, userId=stranger.id), stranger.call("LeaveProject", **name)):
+        await added(ada, project, stranger, "DEVELOPER")
+        tasks = {}
+        for what in ("TODO", "IN_PROGRESS", "IN_REVIEW", "DONE", "CANCELLED", "gone", "Ada's"):
+            task = await ada.call("CreateTask", **name, task={"title": what})
+            assignee = ada.id if what == "Ada's" else stranger.id
+            task = await ada.call("AssignTask", **name, task=task["id"], assignee=assignee)
+            if what in {"IN_PROGRESS", "IN_REVIEW"}:
+                task = await ada.call("TransitionTask", **name, task=task["id"], status="IN_PROGRESS")
+            if what in {"IN_REVIEW", "DONE", "CANCELLED"}:
+                task = await ada.call("TransitionTask", **name, task=task["id"], status=what)
+            tasks[what] = task
+        await ada.call("DeleteTask", **name, task=tasks["gone"]["id"])
+        await way_out
+        for what in ("TODO", "IN_PROGRESS", "IN_REVIEW"):
+            now = await ada.call("GetTask", **name, task=tasks[what]["id"])
+            assert now.get("assignee") is None
+            assert now["etag"] != tasks[what]["etag"]
+            (last, *_) = (await ada.call("ListActivities", **name, pageSize=100))["activities"]
+            told = await activities_of(stack, now["id"])
+            assert told[-1].verb == "task_unassigned"
+            assert told[-1].changes == [{"field": "assignee", "old": stranger.id, "new": None}]
+            assert told[-1].request_id == last["requestId"]
+        for what in ("DONE", "CANCELLED", "Ada's"):
+            assert await ada.call("GetTask", **name, task=tasks[what]["id"]) == tasks[what]
+        assert (await ada.call("UndeleteTask", **name, task=tasks["gone"]["id"])).get("assignee") is None
+
+
+@pytest.mark.parametrize("rpc", ["TransitionTask", "UpdateTask", "BatchUpdateTasks", "ImportTasks"])
+async def test_what_is_reopened_is_in_the_hands_of_members_only(
+    stack: Stack, ada: Person, stranger: Person, project: dict[str, Any], rpc: str
+) -> None:
+    name = {"project": project["id"]}
+    await added(ada, project, stranger, "DEVELOPER")
+    for assignee in (ada, stranger):
+        task = await ada.call("CreateTask", **name, task={"title": assignee.id})
+        await ada.call("AssignTask", **name, task=task["id"], assignee=assignee.id)
+        await ada.call("TransitionTask", **name, task=task["id"], status="DONE")
+    await stranger.call("LeaveProject", **name)
+    closed = (await ada.call("ListTasks", **name))["tasks"]
+    edits = [{"title": task["title"], "status": "TODO"} for task in closed]
+    match rpc:
+        case "TransitionTask":
+            answers = [await ada.call(rpc, **name, task=task["id"], status="TODO") for task in closed]
+        case "UpdateTask":
+            answers = [
+                await ada.call(rpc, **name, taskRef=task["id"], task=edit)
+                for task, edit in zip(closed, edits, strict=True)
+            ]
+        case "BatchUpdateTasks":
+            requests = [
+                {"taskRef": task["id"], "task": edit, "etag": task["etag"]}
+                for task, edit in zip(closed, edits, strict=True)
+            ]
+            answers = (await ada.call(rpc, **name, requests=requests))["tasks"]
+        case _:
+            lines = [edit | {"id": task["id"]} for task, edit in zip(closed, edits, strict=True)]
+            assert (await ada.upload(rpc, lines, **name))["updated"] == 2
+            answers = (await ada.call("ListTasks", **name))["tasks"]
+    for before, now in zip(closed, answers, strict=True):
+        assert await ada.call("GetTask", **name, task=now["id"]) == now
+        stays = now["title"] == ada.id
+        assert now.get("assignee") == (before["assignee"] if stays else None)
+        assert (now["status"], int(now["etag"])) == ("TODO", int(before["etag"]) + 1)
+        (*_, told) = await activities_of(stack, now["id"])
+        assert told.verb == "task_transitioned"
+        assert ({"field": "assignee", "old": stranger.id, "new": None} in told.changes) != stays
+
+
+async def test_nothing_is_reopened_for_who_goes_at_the_same_time(
+    stack: Stack, ada: Person, stranger: Person, project: dict[str, Any]
+) -> None:
+    name = {"project": project["id"]}
+    made = [await ada.call("CreateTask", **name, task={"title": "x"}) for _ in range(4)]
+    for number in range(15):
+        await added(ada, project, stranger, "DEVELOPER")
+        for task in made:
+            await ada.call("AssignTask", **name, task=task["id"], assignee=stranger.id)
+            await ada.call("TransitionTask", **name, task=task["id"], status="DONE")
+
+        async def gone(after_s: float = 0.001 * (number % 10)) -> None:
+            await asyncio.sleep(after_s)
+            await ada.call("RemoveMember", **name, userId=stranger.id)
+
+        reopening = (ada.call("TransitionTask", **name, task=task["id"], status="TODO") for task in made)
+        await asyncio.gather(*map(outcome, reopening), gone())
+        in_hands = (tasks.c.project_id == project["id"], tasks.c.assignee_id.is_not(None))
+        assert await rows(stack.work_url, select(tasks.c.id).where(*in_hands, tasks.c.status != "DONE")) == []
+
+
+async def activities_of(stack: Stack, task_id: str) -> Any:
+    found = select(activities).where(activities.c.task_id == task_id).order_by(activities.c.id)
+    return await rows(stack.work_url, found)
+
+
+async def test_nobody_is_given_a_task_who_goes_at_the_same_time(
+    stack: Stack, ada: Person, stranger: Person, project: dict[str, Any]
+) -> None:
+    name = {"project": project["id"]}
+    made = [await ada.call("CreateTask", **name, task={"title": "x"}) for _ in range(4)]
+    for number in range(25):
+        await added(ada, project, stranger, "DEVELOPER")
+
+        async def gone(after_s: float = 0.001 * (number % 10)) -> str:
+            await asyncio.sleep(after_s)
+            return await outcome(ada.call("RemoveMember", **name, userId=stranger.id))
+
+        outcomes = await asyncio.gather(
+            *(outcome(ada.call("AssignTask", **name, task=task["id"], assignee=stranger.id)) for task in made), gone()
+        )
+        assert set(outcomes) <= {"done", "ASSIGNEE_NOT_MEMBER", "CONCURRENT_MODIFICATION"}
+        if outcomes[-1] != "done":
+            await ada.call("RemoveMember", **name, userId=stranger.id)
+        left = select(tasks.c.id).where(tasks.c.project_id == project["id"], tasks.c.assignee_id.is_not(None))
+        assert await rows(stack.work_url, left) == []
+
+
+async def test_a_project_whose_owner_goes_is_told_to_be_another_owners(
+    ada: Person, stranger: Person, project: dict[str, Any]
+) -> None:
+    await added(ada, project, stranger, "OWNER")
+    await ada.call("UpdateMember", project=project["id"], userId=ada.id, member={"role": "MAINTAINER"})
+    now = await ada.call("GetProject", project=project["id"])
+    assert now["owner"]["id"] == stranger.id
+    assert now["etag"].partition("-")[0] != project["etag"].partition("-")[0]
+    await stranger.call("UpdateMember", project=project["id"], userId=ada.id, member={"role": "OWNER"})
+    assert (await ada.call("GetProject", project=project["id"]))["owner"]["id"] == stranger.id
+    await stranger.call("LeaveProject", project=project["id"])
+    assert (await ada.call("GetProject", project=project["id"]))["owner"]["id"] == ada.id
 
 
 async def test_only_owners_deal_with_owners(ada: Person, stranger: Person, door: Door, project: dict[str, Any]) -> None:

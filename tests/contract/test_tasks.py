@@ -3,15 +3,16 @@
 import asyncio
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import select
 
 from chassis.ids import new_id
 from tests.support.doors import Refused, RestDoor, refused
-from tests.support.people import Person, signed_up
+from tests.support.people import Person, known, signed_up
 from tests.support.sql import rows
 from tests.support.stack import Stack
-from work_service.tables import activities
+from work_service.tables import activities, task_counters
 
 
 def named(task: dict[str, Any], *, ref: str = "task") -> dict[str, Any]:
@@ -83,7 +84,7 @@ async def test_what_a_task_always_has_cannot_be_cleared(ada: Person, task: dict[
 async def test_rest_patches_what_it_sends_and_puts_the_whole(stack: Stack) -> None:
     door = stack.doors["rest"]
     assert isinstance(door, RestDoor)
-    ada = await signed_up(door)
+    ada = await known(stack, await signed_up(door))
     project = await ada.call("CreateProject", project={"title": "Apollo"})
     task = await ada.call("CreateTask", project=project["id"], task={"title": "Land", "description": "softly"})
     headers = {"authorization": f"Bearer {ada.token}"}
@@ -202,3 +203,118 @@ async def titles_beside_a_status(ada: Person, task: dict[str, Any], *, rounds: i
 async def test_an_unknown_assignee_is_refused(ada: Person, task: dict[str, Any]) -> None:
     with refused("INVALID_ARGUMENT", "ASSIGNEE_NOT_MEMBER"):
         await ada.call("AssignTask", **named(task), assignee=str(new_id()))
+
+
+async def test_a_task_carries_annotations_and_an_external_id(ada: Person, project: dict[str, Any]) -> None:
+    wanted: dict[str, Any] = {"title": "Land", "annotations": {"ci/build": "17", "é": "x"}, "externalId": "JIRA-1"}
+    with refused("INVALID_ARGUMENT", field='task.annotations["é"]'):
+        await ada.call("CreateTask", project=project["id"], task=wanted)
+    wanted["annotations"] = {"ci/build": "17"}
+    task = await ada.call("CreateTask", project=project["id"], task=wanted)
+    assert (task["annotations"], task["externalId"]) == ({"ci/build": "17"}, "JIRA-1")
+    name = {"project": project["id"], "taskRef": task["id"]}
+    changed = await ada.call("UpdateTask", **name, task={"annotations": {"ci/build": "18", "seen": "yes"}})
+    assert changed["annotations"] == {"ci/build": "18", "seen": "yes"}
+    with refused("ALREADY_EXISTS", "EXTERNAL_ID_TAKEN"):
+        await ada.call("CreateTask", project=project["id"], task={"title": "Again", "externalId": "JIRA-1"})
+    await ada.call("DeleteTask", project=project["id"], task=task["id"])
+    again = await ada.call("CreateTask", project=project["id"], task={"title": "Again", "externalId": "JIRA-1"})
+    with refused("ALREADY_EXISTS", "EXTERNAL_ID_TAKEN"):
+        await ada.call("UndeleteTask", project=project["id"], task=task["id"])
+    other = await ada.call("CreateTask", project=project["id"], task={"title": "Other"})
+    with refused("ALREADY_EXISTS", "EXTERNAL_ID_TAKEN"):
+        await ada.call(
+            "UpdateTask", project=project["id"], taskRef=other["id"], task={"externalId": again["externalId"]}
+        )
+
+
+async def test_a_task_is_a_part_of_another_but_not_of_its_own_parts(ada: Person, project: dict[str, Any]) -> None:
+    tasks = [await ada.call("CreateTask", project=project["id"], task={"title": "1"})]
+    for n in (2, 3):
+        wanted = {"title": str(n), "parent": str(n - 1)}
+        tasks.append(await ada.call("CreateTask", project=project["id"], task=wanted))
+    assert [task["parent"] for task in tasks] == ["", tasks[0]["id"], tasks[1]["id"]]
+    for part, whole in (("1", "3"), ("1", "1"), ("2", "3")):
+        with refused("FAILED_PRECONDITION", "CIRCULAR"):
+            await ada.call("UpdateTask", project=project["id"], taskRef=part, task={"parent": whole})
+    with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND", field="task.parent"):
+        await ada.call("UpdateTask", project=project["id"], taskRef="1", task={"parent": "first"})
+    alone = await ada.call("UpdateTask", project=project["id"], taskRef="2", task={"parent": ""}, updateMask="parent")
+    assert alone["parent"] == ""
+    await ada.call("UpdateTask", project=project["id"], taskRef="1", task={"parent": "3"})
+
+
+async def test_two_tasks_do_not_become_parts_of_each_other_at_once(ada: Person, project: dict[str, Any]) -> None:
+    for turn in range(6):
+        first, second = [
+            (await ada.call("CreateTask", project=project["id"], task={"title": str(turn)}))["id"] for _ in range(2)
+        ]
+        outcomes = await asyncio.gather(
+            ada.call("UpdateTask", project=project["id"], taskRef=first, task={"parent": second}),
+            ada.call("UpdateTask", project=project["id"], taskRef=second, task={"parent": first}),
+            return_exceptions=True,
+        )
+        assert sorted(getattr(outcome, "reason", "") for outcome in outcomes) == ["", "CIRCULAR"]
+
+
+async def test_a_task_is_put_beside_another_and_no_other_changes(ada: Person, project: dict[str, Any]) -> None:
+    tasks = [await ada.call("CreateTask", project=project["id"], task={"title": str(n)}) for n in range(1, 5)]
+    etags = {task["id"]: task["etag"] for task in tasks}
+
+    async def order() -> list[int]:
+        listed = (await ada.call("ListTasks", project=project["id"]))["tasks"]
+        assert {task["id"]: task["etag"] for task in listed} == etags
+        return [task["number"] for task in sorted(listed, key=lambda task: task["position"])]
+
+    async def put(number: int, **beside: str) -> list[int]:
+        task = await ada.call("ReorderTask", project=project["id"], task=str(number), **beside)
+        etags[task["id"]] = task["etag"]
+        return await order()
+
+    assert await order() == [1, 2, 3, 4]
+    assert await put(4, before="1") == [4, 1, 2, 3]
+    assert await put(4, after="2") == [1, 2, 4, 3]
+    assert await put(1, after="3") == [2, 4, 3, 1]
+    assert await put(3, before="4") == [2, 3, 4, 1]
+    before = dict(etags)
+    assert await put(3, before="4") == [2, 3, 4, 1]
+    assert await put(3, after="3") == [2, 3, 4, 1]
+    assert etags == before, "what stands there already is not put there again"
+    fifth = await ada.call("CreateTask", project=project["id"], task={"title": "5"})
+    etags[fifth["id"]] = fifth["etag"]
+    assert await order() == [2, 3, 4, 1, 5]
+    with refused("NOT_FOUND", "TASK_NOT_FOUND"):
+        await put(3, before="77")
+
+
+async def test_many_that_are_put_at_one_place_at_once_all_get_one(ada: Person, project: dict[str, Any]) -> None:
+    tasks = [await ada.call("CreateTask", project=project["id"], task={"title": str(n)}) for n in range(8)]
+    await asyncio.gather(
+        *(ada.call("ReorderTask", project=project["id"], task=task["id"], before="1") for task in tasks[1:])
+    )
+    listed = (await ada.call("ListTasks", project=project["id"]))["tasks"]
+    assert max(listed, key=lambda task: task["position"])["number"] == 1
+    assert len({task["position"] for task in listed}) == 8
+
+
+async def test_what_is_put_first_does_not_take_the_place_of_a_task_that_is_being_made(
+    stack: Stack, ada: Person, project: dict[str, Any]
+) -> None:
+    """It has its number already, and nobody sees it yet."""
+    name = {"project": project["id"]}
+    label = await ada.call("CreateLabel", **name, label={"name": "UI"})
+    plain = stack.work_url.replace("postgresql+psycopg://", "postgresql://")
+    async with await psycopg.AsyncConnection.connect(plain) as holding:
+        await holding.execute("SELECT id FROM tags WHERE id = %s FOR UPDATE", (label["id"],))
+        making = asyncio.create_task(ada.call("CreateTask", **name, task={"title": "1", "labels": ["ui"]}))
+        numbers = select(task_counters.c.last_number).where(task_counters.c.project_id == project["id"])
+        async with asyncio.timeout(20):
+            while not (await rows(stack.work_url, numbers))[0].last_number:
+                await asyncio.sleep(0.01)
+        for title in ("2", "3"):
+            await ada.call("CreateTask", **name, task={"title": title})
+        await ada.call("ReorderTask", **name, task="3", before="2")
+    made = await making
+    assert made["number"] == 1
+    listed = (await ada.call("ListTasks", **name, orderBy="position"))["tasks"]
+    assert [task["number"] for task in listed] == [1, 3, 2]

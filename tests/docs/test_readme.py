@@ -66,14 +66,14 @@ def running(tmp_path: Path) -> Iterator[dict[str, int]]:
             [sys.executable, "-m", "standalone"], cwd=ROOT, env=environment, stdout=output, stderr=output
         )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not ready(ports["gateway"]):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
         yield ports
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0, log.read_text()
+        assert process.wait(60) == 0, log.read_text()
     finally:
         if process.poll() is None:
             process.kill()
@@ -101,5 +101,6 @@ def test_the_quick_start_does_what_it_says(running: dict[str, int]) -> None:
     assert '"slug":"web"' in done.stdout.replace(" ", "")
     answers = done.stdout.count('"IN_PROGRESS"')
     assert answers >= (3 if shutil.which("grpcurl") else 2), done.stdout
+    assert "Write the first ⟦page⟧" in done.stdout
     assert "HTTP/1.1 409" in done.stdout
     assert "ETAG_MISMATCH" in done.stdout

@@ -2,6 +2,7 @@
 
 import itertools
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -30,6 +31,11 @@ class Databases:
         name = f"{section}_{next(self._numbers)}"
         self.cluster.create_database(name, owner=section, template=section)
         return self.cluster.url(name, section, self._passwords[section])
+
+    @property
+    def passwords(self) -> Mapping[str, str]:
+        """Of the users that own the clones."""
+        return self._passwords
 
     def empty(self) -> str:
         """The URL of a new database with nothing in it at all."""

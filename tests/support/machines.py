@@ -2,8 +2,10 @@
 
 import secrets
 from collections.abc import Iterable
+from datetime import timedelta
 
-from identity_service.accounts.domain import Secret
+from chassis.clock import SYSTEM_CLOCK, Clock
+from chassis.secret import Secret
 from identity_service.app import provisioning
 from identity_service.config import ProvisionSettings
 from identity_service.service_accounts.domain import Provision
@@ -16,14 +18,20 @@ def new_client_secret() -> str:
 
 
 async def provisioned(
-    identity_url: str, name: str, *, scopes: Iterable[str], audiences: Iterable[str], secret: str = ""
+    identity_url: str,
+    name: str,
+    *,
+    scopes: Iterable[str],
+    audiences: Iterable[str],
+    secret: str = "",
+    clock: Clock = SYSTEM_CLOCK,
 ) -> str:
     """The secret of a service account that is there afterwards, the way the command line makes it."""
     secret = secret or new_client_secret()
     settings = ProvisionSettings(database_url=identity_url, service_account_secret=secret)
     wanted = Provision(name=name, scopes=frozenset(scopes), audiences=frozenset(audiences), secret=Secret(secret))
-    async with provisioning(settings) as commands:
-        await commands.provision(wanted)
+    async with provisioning(settings, clock=clock) as commands:
+        await commands.provision(wanted, tokens_live=timedelta(minutes=settings.service_token_minutes))
     return secret
 
 

@@ -19,8 +19,9 @@ from gateway.config import GatewayConfig
 from identity_service.config import IdentitySettings
 from tests.support.clock import TestClock
 from tests.support.databases import Databases
-from tests.support.doors import Door, GrpcDoor, RestDoor
+from tests.support.doors import PATIENCE_S, Door, GrpcDoor, RestDoor
 from tests.support.machines import provisioned
+from tests.support.pgbouncer import pooling
 from tests.support.recording import Recording, recording
 from work_service.config import WorkSettings
 
@@ -29,6 +30,16 @@ ISSUER = "http://tandem.test"
 
 # The least that Argon2 allows: what passwords cost is tested where it is the question.
 CHEAP_PASSWORDS: dict[str, Any] = {"argon2_memory_kib": 8, "argon2_passes": 1}
+
+# In tests everybody comes from one network address.
+ENOUGH_FOR_ALL: dict[str, Any] = {
+    "registrations_per_hour": 1_000_000,
+    "mail_requests_per_hour": 1_000_000,
+    "mail_tokens_per_hour": 1_000_000,
+    "logins_per_five_minutes": 1_000_000,
+    "refused_clients_per_five_minutes": 1_000_000,
+    "invitations_per_day": 1_000_000,
+}
 
 
 @dataclass
@@ -59,24 +70,35 @@ def new_secret() -> str:
 
 @asynccontextmanager
 async def running_stack(
-    databases: Databases, *, identity_settings: Mapping[str, Any] | None = None, **work_settings: Any
+    databases: Databases,
+    *,
+    identity_settings: Mapping[str, Any] | None = None,
+    pooled: bool = False,
+    **work_settings: Any,
 ) -> AsyncIterator[Stack]:
+    """The whole system; its databases by way of PgBouncer if they shall be `pooled`."""
     clock = TestClock()
     identity_url, work_url = databases.clone("identity"), databases.clone("work")
     async with AsyncExitStack() as stack:
+        seen_identity_url, seen_work_url = identity_url, work_url
+        if pooled:
+            pooler = stack.enter_context(pooling(work_url, databases.passwords))
+            seen_identity_url, seen_work_url = pooler.through(identity_url), pooler.through(work_url)
         identity_recording = stack.enter_context(recording("identity"))
         work_recording = stack.enter_context(recording("work"))
         gateway_recording = stack.enter_context(recording("gateway"))
         settings = IdentitySettings(
             listen="127.0.0.1:0",
-            database_url=identity_url,
+            database_url=seen_identity_url,
+            database_prepared_statements=not pooled,
             secret_key=new_secret(),
             issuer=ISSUER,
             grace_s=5,
-            **CHEAP_PASSWORDS,
-            **(identity_settings or {}),
+            trusted_proxies="127.0.0.1",
+            **CHEAP_PASSWORDS | ENOUGH_FOR_ALL | dict(identity_settings or {}),
         )
-        client_secret = await provisioned(identity_url, "work", scopes=["identity.read"], audiences=["identity"])
+        scopes = ["identity.read", "identity.mail"]
+        client_secret = await provisioned(identity_url, "work", scopes=scopes, audiences=["identity"])
         identity_alone = await stack.enter_async_context(AsyncExitStack())
         identity = await identity_alone.enter_async_context(
             identity_service.app.running(settings, clock=clock, telemetry=identity_recording.telemetry)
@@ -86,7 +108,8 @@ async def running_stack(
             work_service.app.running(
                 WorkSettings(
                     listen="127.0.0.1:0",
-                    database_url=work_url,
+                    database_url=seen_work_url,
+                    database_prepared_statements=not pooled,
                     secret_key=new_secret(),
                     identity_address=identity_address,
                     client_secret=client_secret,
@@ -105,12 +128,20 @@ async def running_stack(
                     listen="127.0.0.1:0",
                     descriptors=DESCRIPTORS,
                     upstreams=f"tandem.identity.v1={identity_address},tandem.work.v1={work_address}",
+                    health_components="database,redis,identity_feed",
+                    deadline_s=PATIENCE_S,
+                    # All tests are one address.
+                    reads_per_minute=0,
+                    writes_per_minute=0,
+                    anonymous_per_minute=0,
                 ),
                 telemetry=gateway_recording.telemetry,
             )
         )
         gateway_address = f"127.0.0.1:{door.port}"
-        client = await stack.enter_async_context(httpx.AsyncClient(base_url=f"http://{gateway_address}", timeout=30))
+        client = await stack.enter_async_context(
+            httpx.AsyncClient(base_url=f"http://{gateway_address}", timeout=PATIENCE_S)
+        )
         channels = {
             "tandem.identity.v1": await stack.enter_async_context(grpc.aio.insecure_channel(identity_address)),
             "tandem.work.v1": await stack.enter_async_context(grpc.aio.insecure_channel(work_address)),

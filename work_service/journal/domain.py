@@ -1,5 +1,6 @@
-"""What there is to record of a change, and how a change is guarded by what its author saw."""
+"""What there is to record of a change."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -7,29 +8,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from chassis.errors import Aborted, UnmetPrecondition
 from work_service.access import Caller
-
-
-class EtagMismatch(Aborted):
-    """This has changed since you saw it."""
-
-    reason = "ETAG_MISMATCH"
-
-    def __init__(self, *, current: str) -> None:
-        """Tells the etag of today, so that the caller need not ask."""
-        super().__init__(metadata={"currentEtag": current})
-        self.preconditions = (UnmetPrecondition("ETAG", "etag", f"the current etag is {current}"),)
-
-
-def expect_etag(sent: str, current: str) -> None:
-    """Go on only if what was sent is the etag of today, or nothing.
-
-    Raises:
-        EtagMismatch: It is another one.
-    """
-    if sent and sent != current:
-        raise EtagMismatch(current=current)
 
 
 class Verb(StrEnum):
@@ -37,11 +16,17 @@ class Verb(StrEnum):
 
     PROJECT_CREATED = "project_created"
     PROJECT_UPDATED = "project_updated"
+    PROJECT_ACTIVATED = "project_activated"
+    PROJECT_ARCHIVED = "project_archived"
+    PROJECT_UNARCHIVED = "project_unarchived"
+    PROJECT_TRANSFERRED = "project_transferred"
     PROJECT_DELETED = "project_deleted"
     PROJECT_RESTORED = "project_restored"
     MEMBER_ADDED = "member_added"
     MEMBER_UPDATED = "member_updated"
     MEMBER_REMOVED = "member_removed"
+    MEMBER_INVITED = "member_invited"
+    INVITATION_REVOKED = "invitation_revoked"
     TASK_CREATED = "task_created"
     TASK_UPDATED = "task_updated"
     TASK_TRANSITIONED = "task_transitioned"
@@ -50,6 +35,20 @@ class Verb(StrEnum):
     TASK_UNASSIGNED = "task_unassigned"
     TASK_DELETED = "task_deleted"
     TASK_RESTORED = "task_restored"
+    TASK_MOVED = "task_moved"
+    RELATION_ADDED = "relation_added"
+    RELATION_REMOVED = "relation_removed"
+    COMMENT_CREATED = "comment_created"
+    COMMENT_UPDATED = "comment_updated"
+    COMMENT_DELETED = "comment_deleted"
+    CATEGORY_CREATED = "category_created"
+    CATEGORY_UPDATED = "category_updated"
+    CATEGORY_DELETED = "category_deleted"
+    CATEGORY_RESTORED = "category_restored"
+    LABEL_CREATED = "label_created"
+    LABEL_UPDATED = "label_updated"
+    LABEL_DELETED = "label_deleted"
+    LABEL_RESTORED = "label_restored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +70,11 @@ class Activity:
     verb: Verb
     changes: tuple[Change, ...] = ()
     at: datetime
+    closed_too: bool = False
+    """Whether it may happen to a project that is archived or deleted: because it closes the project, or opens it."""
 
 
-_BOOKKEEPING = frozenset({"update_time", "version"})
+_BOOKKEEPING = frozenset({"update_time", "version", "people"})
 
 
 def changes(before: Any, after: Any) -> tuple[Change, ...]:
@@ -94,5 +95,9 @@ def _written(value: object) -> str | None:
             return None
         case datetime():
             return value.isoformat()
+        case tuple():
+            return ", ".join(map(str, value))
+        case dict():
+            return json.dumps(value, ensure_ascii=False, sort_keys=True)
         case _:
             return str(value)

@@ -1,12 +1,14 @@
 """What changes who is in a project."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Protocol
 
 from pydantic import TypeAdapter
 
 from chassis.clock import Clock
-from chassis.database import Database
+from chassis.database import Database, Transaction
 from work_service import access
 from work_service.access import Caller, Role, UserId
 from work_service.attempts import store as attempts
@@ -15,20 +17,46 @@ from work_service.journal import store as journal
 from work_service.journal.domain import Activity, Change, Verb, changes
 from work_service.members import store
 from work_service.members.domain import AlreadyMember, Member, MemberNotFound
+from work_service.profiles import store as profiles
 from work_service.projects import store as projects
-from work_service.projects.domain import ProjectRef
+from work_service.projects.domain import Project, ProjectId, ProjectRef
 
 _MEMBER = TypeAdapter(Member)
+_PROJECT = TypeAdapter(Project)
+
+
+class Release(Protocol):
+    """Takes from somebody who goes what they had there, and says what is to be recorded of it."""
+
+    async def __call__(
+        self, tx: Transaction, actor: Caller, project_id: ProjectId, user_id: UserId, *, now: datetime
+    ) -> Sequence[Activity]:
+        """What is to be done is nobody's then, or who was to come does not."""
+        ...
+
+
+def one_after_the_other(*releases: Release) -> Release:
+    """All of them, as one."""
+
+    async def release(
+        tx: Transaction, actor: Caller, project_id: ProjectId, user_id: UserId, *, now: datetime
+    ) -> Sequence[Activity]:
+        return [activity for each in releases for activity in await each(tx, actor, project_id, user_id, now=now)]
+
+    return release
 
 
 class MemberCommands:
     """One method per use case. Whoever could leave a project without an owner goes through the project's lock."""
 
-    def __init__(self, db: Database, clock: Clock, identity: Identity, *, lock_timeout: timedelta) -> None:
-        """People are found at `identity`."""
+    def __init__(
+        self, db: Database, clock: Clock, identity: Identity, release: Release, *, lock_timeout: timedelta
+    ) -> None:
+        """People are found at `identity`; from those who go, `release` takes what they had."""
         self._db = db
         self._clock = clock
         self._identity = identity
+        self._release = release
         self._lock_timeout = lock_timeout
 
     async def add_member(self, caller: Caller, project: ProjectRef, kind: Kind, name: str, role: Role) -> Member:
@@ -40,7 +68,8 @@ class MemberCommands:
             IdentityUnavailable: Nobody can say whether there is. Nothing is done.
             AlreadyMember: They are in the project already, in another role.
         """
-        answered = await attempts.find_answer(self._db, caller, _MEMBER)  # before identity is asked
+        # Before identity is asked.
+        answered = await attempts.find_answer(self._db, caller, _MEMBER, now=self._clock.now())
         if answered is not None:
             return answered
         seen = await projects.get_project(self._db, caller, project)
@@ -89,18 +118,62 @@ class MemberCommands:
             changed = member.in_role(role or member.role, owners=owners, now=now)
             if changed is not member:
                 await store.save(tx, changed, replacing=member.version)
-                await journal.record(tx, _activity(caller, changed, Verb.MEMBER_UPDATED, *changes(member, changed)))
+                what = (*changes(member, changed), *await _owner_changes(tx, member, now=now))
+                await journal.record(tx, _activity(caller, changed, Verb.MEMBER_UPDATED, *what))
             await attempts.keep(tx, caller, _MEMBER, changed)
         return changed
 
     async def remove_member(self, caller: Caller, project: ProjectRef, user_id: UserId, *, etag: str) -> None:
-        """Take a member out.
+        """Take a member out. What they still have to do there is nobody's then, and whom they invited stays out.
 
         Raises:
             MemberNotFound: There is no such member.
             LastOwner: They are the project's only owner.
         """
         await self._remove(caller, project, user_id, etag=etag)
+
+    async def transfer_project(self, caller: Caller, project: ProjectRef, user_id: UserId, *, etag: str) -> Project:
+        """Give a project to another member. The giver becomes a maintainer; at no time is it nobody's.
+
+        To give it to whose it is already changes nothing, unless one is an owner too.
+
+        Raises:
+            ProjectNotFound: There is no such project that the caller may see.
+            EtagMismatch: It has changed since the caller saw it.
+            MemberNotFound: The receiver is not in it.
+        """
+        now = self._clock.now()
+        async with self._db.transaction() as tx:
+            answered = await attempts.first_answer(tx, caller, _PROJECT, now=now)
+            if answered is not None:
+                return answered
+            locked = await projects.locked_for(tx, caller, project, lock_timeout=self._lock_timeout)
+            given = await projects.get_project(tx, caller, locked)
+            access.require(given.my_role)
+            given.expect(etag)
+            receiver, _, owners = await store.get_member(tx, caller, locked, user_id)
+            if receiver is None:
+                raise MemberNotFound
+            owner = receiver.in_role(Role.OWNER, owners=owners, now=now)
+            if owner is not receiver:
+                await store.save(tx, owner, replacing=receiver.version)
+            giver, _, owners = await store.get_member(tx, caller, locked, caller.user_id)
+            my_role = given.my_role
+            gives = giver is not None and giver.user_id != user_id and giver.role is Role.OWNER
+            if giver is not None and gives:
+                await store.save(tx, giver.in_role(Role.MAINTAINER, owners=owners, now=now), replacing=giver.version)
+                my_role = caller.role(Role.MAINTAINER)
+            changed = given
+            if gives or user_id != given.owner_id:
+                changed = given.given_to(await profiles.person(tx, user_id), my_role=my_role, now=now)
+                await projects.save(tx, changed, replacing=given.version)
+                what = (Change("owner", str(given.owner_id), str(user_id)),)
+                await journal.record(
+                    tx,
+                    Activity(project_id=given.id, actor=caller, verb=Verb.PROJECT_TRANSFERRED, changes=what, at=now),
+                )
+            await attempts.keep(tx, caller, _PROJECT, changed)
+        return changed
 
     async def leave_project(self, caller: Caller, project: ProjectRef) -> None:
         """Take the caller out, whatever their role.
@@ -126,10 +199,11 @@ class MemberCommands:
                 raise MemberNotFound
             member.expect(etag)
             member.check_may_go(owners)
-            await store.remove(tx, member)
+            await store.remove(tx, member)  # first: from here on they are given nothing
+            released = await self._release(tx, caller, member.project_id, user_id, now=now)
             gone = replace(member, update_time=now)
-            change = Change("role", member.role.value, None)
-            await journal.record(tx, _activity(caller, gone, Verb.MEMBER_REMOVED, change))
+            what = (Change("role", member.role.value, None), *await _owner_changes(tx, member, now=now))
+            await journal.record(tx, _activity(caller, gone, Verb.MEMBER_REMOVED, *what), *released)
             await attempts.keep(tx, caller, _MEMBER, gone)
 
 
@@ -138,6 +212,14 @@ def _require(my_role: Role, role: Role | None, member: Member | None = None) -> 
     access.require(my_role)
     if role is Role.OWNER or (member is not None and member.role is Role.OWNER):
         access.require_owner(my_role)
+
+
+async def _owner_changes(tx: Transaction, before: Member, *, now: datetime) -> Sequence[Change]:
+    """If a project was told to be theirs who was its owner, it is another owner's now, who has been one for longest."""
+    if before.role is not Role.OWNER:
+        return ()
+    heir = await projects.replace_owner(tx, before.project_id, before.user_id, now=now)
+    return () if heir is None else (Change("owner", str(before.user_id), str(heir)),)
 
 
 def _activity(caller: Caller, member: Member, verb: Verb, *what: Change) -> Activity:

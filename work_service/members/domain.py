@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from chassis.errors import AlreadyExists, FailedPrecondition, NotFound, UnmetPrecondition
+from chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, UnmetPrecondition
+from chassis.etags import expect_etag
 from work_service.access import Role, UserId
-from work_service.journal.domain import expect_etag
 from work_service.projects.domain import ProjectId
 
 
@@ -13,6 +13,12 @@ class MemberNotFound(NotFound):
     """There is no such member in this project."""
 
     reason = "MEMBER_NOT_FOUND"
+
+
+class NoSuchPermission(InvalidArgument):
+    """There is no such permission."""
+
+    reason = "PERMISSION_UNKNOWN"
 
 
 class AlreadyMember(AlreadyExists):

@@ -1,8 +1,8 @@
-"""MemberService."""
+"""MemberService; and of ProjectService, how a project changes hands."""
 
 from uuid import UUID
 
-from tandem.work.v1 import member_pb2
+from tandem.work.v1 import member_pb2, project_pb2
 
 from chassis.call import Context
 from work_service.access import UserId, caller
@@ -10,7 +10,7 @@ from work_service.members import translate
 from work_service.members.commands import MemberCommands
 from work_service.members.queries import MemberQueries
 from work_service.projects.domain import ProjectRef
-from work_service.projects.translate import role
+from work_service.projects.translate import in_project, project, role
 
 
 class MemberHandlers:
@@ -23,7 +23,7 @@ class MemberHandlers:
 
     async def AddMember(self, request: member_pb2.AddMemberRequest, _context: Context) -> member_pb2.AddMemberResponse:
         """Adds a person."""
-        who, project = caller(attempt=request.idempotency_key), ProjectRef.read(request.project)
+        who, project = in_project(request)
         member = await self._commands.add_member(who, project, *translate.person(request), role(request.role))
         return member_pb2.AddMemberResponse(member=translate.member(member))
 
@@ -46,7 +46,7 @@ class MemberHandlers:
         self, request: member_pb2.UpdateMemberRequest, _context: Context
     ) -> member_pb2.UpdateMemberResponse:
         """Changes a member's role."""
-        who, project = caller(attempt=request.idempotency_key), ProjectRef.read(request.project)
+        who, project = in_project(request)
         member = await self._commands.update_member(
             who, project, UserId(UUID(request.user_id)), translate.new_role(request), etag=request.etag
         )
@@ -56,7 +56,7 @@ class MemberHandlers:
         self, request: member_pb2.RemoveMemberRequest, _context: Context
     ) -> member_pb2.RemoveMemberResponse:
         """Removes a member."""
-        who, project = caller(attempt=request.idempotency_key), ProjectRef.read(request.project)
+        who, project = in_project(request)
         await self._commands.remove_member(who, project, UserId(UUID(request.user_id)), etag=request.etag)
         return member_pb2.RemoveMemberResponse()
 
@@ -67,3 +67,18 @@ class MemberHandlers:
         who = caller(attempt=request.idempotency_key)
         await self._commands.leave_project(who, ProjectRef.read(request.project))
         return member_pb2.LeaveProjectResponse()
+
+    async def TestPermissions(
+        self, request: member_pb2.TestPermissionsRequest, _context: Context
+    ) -> member_pb2.TestPermissionsResponse:
+        """Says what the caller may do."""
+        held = await self._queries.test_permissions(caller(), ProjectRef.read(request.project), request.permissions)
+        return member_pb2.TestPermissionsResponse(permissions=held)
+
+    async def TransferProject(
+        self, request: project_pb2.TransferProjectRequest, _context: Context
+    ) -> project_pb2.TransferProjectResponse:
+        """Gives a project to another member."""
+        who, ref = in_project(request)
+        given = await self._commands.transfer_project(who, ref, UserId(UUID(request.user_id)), etag=request.etag)
+        return project_pb2.TransferProjectResponse(project=project(given))

@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from chassis.database import Database
+from chassis.errors import FieldViolation
 from chassis.ids import parse_id
 from chassis.pages import BadPageToken, PageTokens, size_of_page
 from work_service import access
-from work_service.access import Caller, UserId
+from work_service.access import GRANTS, Caller, Permission, UserId
 from work_service.members import store
-from work_service.members.domain import Member, MemberNotFound
+from work_service.members.domain import Member, MemberNotFound, NoSuchPermission
+from work_service.projects import store as projects
 from work_service.projects.domain import ProjectRef
 
 _FIRST = (datetime.min.replace(tzinfo=UTC), UUID(int=0))
@@ -31,6 +33,20 @@ class MemberQueries:
         if member is None:
             raise MemberNotFound
         return member
+
+    async def test_permissions(self, caller: Caller, project: ProjectRef, names: Sequence[str]) -> Sequence[Permission]:
+        """Which of the permissions of these names the caller has in a project that they may see.
+
+        Raises:
+            ProjectNotFound: There is no such project that the caller may see.
+            NoSuchPermission: Some of the names are none's.
+        """
+        seen = await projects.get_project(self._db, caller, project)
+        access.require(seen.my_role)
+        unknown = [place for place, name in enumerate(names) if name not in set(Permission)]
+        if unknown:
+            raise NoSuchPermission(*(FieldViolation(f"permissions[{n}]", "is no permission") for n in unknown))
+        return [Permission(name) for name in names if name in GRANTS[seen.my_role]]
 
     async def list_members(
         self, caller: Caller, project: ProjectRef, *, page_size: int, page_token: str

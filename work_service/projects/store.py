@@ -1,23 +1,41 @@
 """Projects in the database, always as a caller sees them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Row, Select, and_, bindparam, insert, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Row,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    insert,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from chassis import locks
-from chassis.database import Database, LockTimeout, Transaction, refusals
+from chassis.database import Database, Transaction, refusals, waiting
 from work_service.access import Caller, Role, UserId
+from work_service.profiles.store import Named
 from work_service.projects.domain import (
+    PERSONAL_TITLE,
     NewProject,
+    PersonalProjectExists,
     Project,
     ProjectId,
     ProjectLocked,
     ProjectNotFound,
     ProjectRef,
     SlugTaken,
+    State,
 )
 from work_service.tables import members, projects, task_counters
 
@@ -51,27 +69,32 @@ _COLUMNS = (
     projects.c.update_time,
     projects.c.delete_time,
     projects.c.version,
+    projects.c.state,
+    projects.c.personal_user_id,
 )
+_OWNER = Named(projects.c.owner_id)
 
 
-def _getting(is_meant: ColumnElement[bool], *, deleted_too: bool) -> Select[Any]:
+def _finding(is_meant: ColumnElement[bool], *, deleted_too: bool) -> Select[Any]:
     """A slug may have been used again: then the project that lives is meant, or the one that was deleted last."""
-    get = select(*_COLUMNS, members.c.role).select_from(SEEN_PROJECTS)
+    find = select(*_COLUMNS, members.c.role).select_from(SEEN_PROJECTS)
     if not deleted_too:
-        return get.where(is_meant, IS_SEEN)
-    return get.where(is_meant, _IS_OPEN).order_by(projects.c.delete_time.desc().nulls_first()).limit(1)
+        return find.where(is_meant, IS_SEEN)
+    return find.where(is_meant, _IS_OPEN).order_by(projects.c.delete_time.desc().nulls_first()).limit(1)
 
 
 # By whether the project is named by id, and whether deleted ones are looked for too.
-_GET: Mapping[tuple[bool, bool], Select[Any]] = {
-    (by_id, deleted_too): _getting(is_meant, deleted_too=deleted_too)
+_FIND: Mapping[tuple[bool, bool], Select[Any]] = {
+    (by_id, deleted_too): _finding(is_meant, deleted_too=deleted_too)
     for by_id, is_meant in BY_REF.items()
     for deleted_too in (False, True)
 }
+GET: Mapping[tuple[bool, bool], Select[Any]] = {how: _OWNER.beside(find) for how, find in _FIND.items()}
+_HOLD: Mapping[tuple[bool, bool], Select[Any]] = {how: get.with_for_update(of=projects) for how, get in GET.items()}
 
 
-def _locking(get: Select[Any]) -> Select[Any]:
-    seen = get.with_only_columns(projects.c.id).cte("seen")
+def _locking(find: Select[Any]) -> Select[Any]:
+    seen = find.with_only_columns(projects.c.id).cte("seen")
     return select(
         locks.bounded(bindparam("lock_timeout")),  # first: the lock below is the one that it bounds
         locks.taken(LOCK, seen.c.id),
@@ -79,11 +102,15 @@ def _locking(get: Select[Any]) -> Select[Any]:
     )
 
 
-_LOCK: Mapping[tuple[bool, bool], Select[Any]] = {how: _locking(get) for how, get in _GET.items()}
-_LIST: Mapping[bool, Select[Any]] = {
-    deleted_too: select(*_COLUMNS, members.c.role)
-    .select_from(SEEN_PROJECTS)
-    .where(_IS_OPEN, true() if deleted_too else _IS_LIVE, projects.c.id < bindparam("before"))
+_LOCK: Mapping[tuple[bool, bool], Select[Any]] = {how: _locking(find) for how, find in _FIND.items()}
+LIST: Mapping[bool, Select[Any]] = {
+    deleted_too: _OWNER.beside(select(*_COLUMNS, members.c.role).select_from(SEEN_PROJECTS))
+    .where(
+        _IS_OPEN,
+        true() if deleted_too else _IS_LIVE,
+        or_(bindparam("state", type_=Text()).is_(None), projects.c.state == bindparam("state", type_=Text())),
+        projects.c.id < bindparam("before"),
+    )
     .order_by(projects.c.id.desc())
     .limit(bindparam("limit"))
     for deleted_too in (False, True)
@@ -96,6 +123,7 @@ _ADD = (
         title=bindparam("title"),
         description=bindparam("description"),
         owner_id=bindparam("owner_id"),
+        state=bindparam("state"),
         create_time=bindparam("now"),
         update_time=bindparam("now"),
     )
@@ -112,11 +140,67 @@ _ADD_OWNER = (
     )
     .add_cte(insert(task_counters).values(project_id=bindparam("id"), last_number=0).cte("counter"))
 )
-_SAVED = ("slug", "title", "description", "update_time", "delete_time", "version")
+_SAVED = (
+    "slug",
+    "title",
+    "description",
+    "owner_id",
+    "personal_user_id",
+    "state",
+    "update_time",
+    "delete_time",
+    "version",
+)
 _SAVE = (
     update(projects)
     .values({name: bindparam(f"new_{name}") for name in _SAVED})
     .where(projects.c.id == bindparam("project"), projects.c.version == bindparam("replaced"))
+)
+
+_FIND_PERSONAL = select(projects.c.id).where(projects.c.personal_user_id == bindparam("user"), _IS_LIVE)
+_personal = (
+    upsert(projects)
+    .values(
+        id=bindparam("id"),
+        slug=bindparam("slug"),
+        title=PERSONAL_TITLE,
+        description="",
+        owner_id=bindparam("user"),
+        personal_user_id=bindparam("user"),
+        create_time=bindparam("now"),
+        update_time=bindparam("now"),
+    )
+    .on_conflict_do_nothing(index_elements=[projects.c.personal_user_id], index_where=_IS_LIVE)
+    .returning(projects.c.id, projects.c.owner_id, projects.c.create_time)
+    .cte("personal")
+)
+_personal_counter = insert(task_counters).from_select(["project_id", "last_number"], select(_personal.c.id, literal(0)))
+_ADD_PERSONAL = (
+    insert(members)
+    .from_select(
+        ["project_id", "user_id", "role", "create_time", "update_time"],
+        select(
+            _personal.c.id,
+            _personal.c.owner_id,
+            literal(Role.OWNER.value),
+            _personal.c.create_time,
+            _personal.c.create_time,
+        ),
+    )
+    .add_cte(_personal_counter.cte("counter"))
+)
+_owner = (
+    select(members.c.user_id)
+    .where(members.c.project_id == projects.c.id, members.c.role == Role.OWNER.value)
+    .order_by(members.c.create_time, members.c.user_id)
+    .limit(1)
+    .scalar_subquery()
+)
+_REPLACE_OWNER = (
+    update(projects)
+    .where(projects.c.id == bindparam("project"), projects.c.owner_id == bindparam("gone"))
+    .values(owner_id=_owner, personal_user_id=None, update_time=bindparam("now"), version=projects.c.version + 1)
+    .returning(projects.c.owner_id)
 )
 
 
@@ -134,10 +218,23 @@ async def get_project(
     db: Database | Transaction, caller: Caller, ref: ProjectRef, *, deleted_too: bool = False
 ) -> Project:
     """The project as the caller sees it; ProjectNotFound to anyone outside of it."""
-    row = await db.find_one(_GET[ref.id is not None, deleted_too], **meant(ref, caller))
+    row = await db.find_one(GET[ref.id is not None, deleted_too], **meant(ref, caller))
     if row is None:
         raise ProjectNotFound
-    return _project(row, caller)
+    return project_of(row, caller)
+
+
+async def get_held(tx: Transaction, caller: Caller, ref: ProjectRef, *, deleted_too: bool = False) -> Project:
+    """The same, and nothing in it changes any more before the transaction ends: changes under way are waited for.
+
+    Raises:
+        ProjectLocked: They took too long.
+    """
+    with waiting(ProjectLocked):
+        row = await tx.find_one(_HOLD[ref.id is not None, deleted_too], **meant(ref, caller))
+    if row is None:
+        raise ProjectNotFound
+    return project_of(row, caller)
 
 
 async def locked_for(
@@ -153,21 +250,11 @@ async def locked_for(
         ProjectLocked: Others had the lock for all that time.
     """
     statement = _LOCK[ref.id is not None, deleted_too]
-    try:
+    with waiting(ProjectLocked):
         row = await tx.find_one(statement, lock_timeout=locks.written(lock_timeout), **meant(ref, caller))
-    except LockTimeout as error:
-        raise ProjectLocked(retry_after=error.retry_after) from error
     if row is None:
         raise ProjectNotFound
     return ProjectRef(ProjectId(row.id), None)
-
-
-async def list_projects(
-    db: Database, caller: Caller, *, before: ProjectId, limit: int, deleted_too: bool
-) -> Sequence[Project]:
-    """Up to `limit` projects that the caller may see and that are older than `before`, newest first."""
-    rows = await db.fetch_all(_LIST[deleted_too], before=before, limit=limit, **seen_by(caller))
-    return [_project(row, caller) for row in rows]
 
 
 async def add(
@@ -175,11 +262,36 @@ async def add(
 ) -> bool:
     """Whether the slug was free; if it was, the project is there now, and `owner` is its owner."""
     added = await tx.execute(
-        _ADD, id=project_id, slug=slug, title=new.title, description=new.description, owner_id=owner, now=now
+        _ADD,
+        id=project_id,
+        slug=slug,
+        title=new.title,
+        description=new.description,
+        owner_id=owner,
+        state=new.state,
+        now=now,
     )
     if added == 1:
         await tx.execute(_ADD_OWNER, id=project_id, owner_id=owner, now=now)
     return added == 1
+
+
+async def find_personal(db: Database | Transaction, user_id: UserId) -> ProjectId | None:
+    """Somebody's personal project, if they have one."""
+    row = await db.find_one(_FIND_PERSONAL, user=user_id)
+    return None if row is None else ProjectId(row.id)
+
+
+async def add_personal(tx: Transaction, project_id: ProjectId, user_id: UserId, *, now: datetime) -> bool:
+    """Whether somebody had no personal project: they have one now. Who comes at the same time waits, and finds it."""
+    slug = f"personal-{project_id.hex[-12:]}"  # the part that is random
+    return await tx.execute(_ADD_PERSONAL, id=project_id, slug=slug, user=user_id, now=now) == 1
+
+
+async def replace_owner(tx: Transaction, project_id: ProjectId, gone: UserId, *, now: datetime) -> UserId | None:
+    """Who of the owners stands for the project instead of `gone`, if it was them: the one who joined first."""
+    row = await tx.find_one(_REPLACE_OWNER, project=project_id, gone=gone, now=now)
+    return None if row is None else UserId(row.owner_id)
 
 
 async def save(tx: Transaction, project: Project, *, replacing: int) -> None:
@@ -187,15 +299,17 @@ async def save(tx: Transaction, project: Project, *, replacing: int) -> None:
 
     Raises:
         SlugTaken: Another project has its slug.
+        PersonalProjectExists: It was somebody's personal project, who has another one by now.
     """
     new = {f"new_{name}": getattr(project, name) for name in _SAVED}
-    with refusals({"projects_slug_key": SlugTaken}):
+    with refusals({"projects_slug_key": SlugTaken, "projects_personal_user_id_key": PersonalProjectExists}):
         saved = await tx.execute(_SAVE, project=project.id, replaced=replacing, **new)
     if saved != 1:
         raise LookupError(f"version {replacing} of project {project.id} was replaced by somebody without its lock")
 
 
-def _project(row: Row[Any], caller: Caller) -> Project:
+def project_of(row: Row[Any], caller: Caller) -> Project:
+    """The project in a row of GET or LIST."""
     return Project(
         id=ProjectId(row.id),
         slug=row.slug,
@@ -207,4 +321,7 @@ def _project(row: Row[Any], caller: Caller) -> Project:
         update_time=row.update_time,
         delete_time=row.delete_time,
         version=row.version,
+        state=State(row.state),
+        personal_user_id=row.personal_user_id,
+        people=_OWNER.people(row),
     )

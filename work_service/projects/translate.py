@@ -1,20 +1,48 @@
 """Messages of the contract, to and from values of the domain."""
 
-from typing import cast
+from typing import Protocol, cast
 
-from tandem.work.v1 import person_pb2, project_pb2
+from tandem.work.v1 import project_pb2
 
+from chassis.errors import FieldViolation, InvalidArgument
 from chassis.masks import named_fields
-from work_service.access import Role
-from work_service.projects.domain import NewProject, Project, ProjectEdit
+from work_service.access import Caller, Role, caller
+from work_service.profiles.translate import person
+from work_service.projects.domain import NewProject, Project, ProjectEdit, ProjectRef, State
 
 _CHANGEABLE = ("slug", "title", "description")
 
 
+class Change(Protocol):
+    """A request that changes something in a project."""
+
+    @property
+    def project(self) -> str:
+        """The project's id or slug."""
+        ...
+
+    @property
+    def idempotency_key(self) -> str:
+        """What the caller calls this attempt."""
+        ...
+
+
+def in_project(request: Change) -> tuple[Caller, ProjectRef]:
+    """Who wants to change something, and in which project."""
+    return caller(attempt=request.idempotency_key), ProjectRef.read(request.project)
+
+
 def new_project(request: project_pb2.CreateProjectRequest) -> NewProject:
-    """The project that somebody wants."""
+    """The project that somebody wants.
+
+    Raises:
+        InvalidArgument: It shall be archived before it is there.
+    """
     wanted = request.project
-    return NewProject(title=wanted.title, slug=wanted.slug, description=wanted.description)
+    begun = state(wanted.state) if wanted.state else State.ACTIVE
+    if begun is State.ARCHIVED:
+        raise InvalidArgument(FieldViolation("project.state", "must be DRAFT or ACTIVE"))
+    return NewProject(title=wanted.title, slug=wanted.slug, description=wanted.description, state=begun)
 
 
 def project_edit(request: project_pb2.UpdateProjectRequest) -> ProjectEdit:
@@ -32,8 +60,10 @@ def project(project: Project) -> project_pb2.Project:
         slug=project.slug,
         title=project.title,
         description=project.description,
-        owner=person_pb2.Person(id=str(project.owner_id)),
+        owner=person(project.owner_id, project.people),
         my_role=role_value(project.my_role),
+        state=project_pb2.Project.State.Value(project.state.value),
+        personal=project.personal_user_id is not None,
         etag=project.etag,
     )
     message.create_time.FromDatetime(project.create_time)
@@ -41,6 +71,11 @@ def project(project: Project) -> project_pb2.Project:
     if project.delete_time is not None:
         message.delete_time.FromDatetime(project.delete_time)
     return message
+
+
+def state(value: "project_pb2.Project.State.ValueType") -> State:
+    """A state that is set."""
+    return State(project_pb2.Project.State.Name(value))
 
 
 def role(value: "project_pb2.Project.Role.ValueType") -> Role:

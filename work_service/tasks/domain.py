@@ -1,7 +1,7 @@
 """Tasks: what they are, and what may follow what."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NewType, TypedDict
@@ -16,13 +16,17 @@ from chassis.errors import (
     NotFound,
     UnmetPrecondition,
 )
+from chassis.etags import expect_etag
 from chassis.ids import parse_id
+from work_service import positions
 from work_service.access import UserId
-from work_service.journal.domain import expect_etag
+from work_service.profiles.domain import People, Person
 from work_service.projects.domain import ProjectId
+from work_service.tags.domain import TagId, TagRef
 
 TaskId = NewType("TaskId", UUID)
 
+MOST_LABELS = 50
 _LARGEST_NUMBER = 2**31 - 1
 
 
@@ -54,6 +58,10 @@ MOVES: Mapping[Status, frozenset[Status]] = {
 }
 
 
+OPEN = frozenset(Status) - {Status.DONE, Status.CANCELLED}
+"""Work that is still to be done."""
+
+
 class TaskNotFound(NotFound):
     """There is no such task."""
 
@@ -70,6 +78,35 @@ class TaskNotDeleted(AlreadyExists):
     """This task has not been deleted."""
 
     reason = "TASK_NOT_DELETED"
+
+
+class ExternalIdTaken(AlreadyExists):
+    """Another task of the project has this external id."""
+
+    reason = "EXTERNAL_ID_TAKEN"
+
+
+class TooManyLabels(FailedPrecondition):
+    """A task can have 50 labels."""
+
+    reason = "TOO_MANY_LABELS"
+
+
+class ReferenceNotFound(InvalidArgument):
+    """The project has no such thing."""
+
+    reason = "REFERENCE_NOT_FOUND"
+
+
+class Circular(FailedPrecondition):
+    """This would make a task a part of its own parts."""
+
+    reason = "CIRCULAR"
+
+    def __init__(self, subject: str) -> None:
+        """Tells which field would do it."""
+        super().__init__()
+        self.preconditions = (UnmetPrecondition("ACYCLIC", subject, "leads back to the task itself"),)
 
 
 class AssigneeNotMember(InvalidArgument):
@@ -118,6 +155,14 @@ class TaskRef:
         return cls(TaskId(found), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Right before or right after another task."""
+
+    neighbour: TaskRef
+    before: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTask:
     """A task that somebody wants."""
@@ -127,9 +172,19 @@ class NewTask:
     status: Status
     priority: Priority
     due_time: datetime | None
+    annotations: dict[str, str]
+    external_id: str | None
 
 
-class TaskEdit(TypedDict, total=False):
+class Links(TypedDict, total=False):
+    """What a task shall be linked with, as its project knows it."""
+
+    category_id: TagId | None
+    labels: tuple[TagId, ...]
+    parent_id: TaskId | None
+
+
+class TaskEdit(Links, total=False):
     """New values for the fields that shall change."""
 
     title: str
@@ -137,6 +192,16 @@ class TaskEdit(TypedDict, total=False):
     status: Status
     priority: Priority
     due_time: datetime | None
+    annotations: dict[str, str]
+    external_id: str | None
+
+
+class NamedLinks(TypedDict, total=False):
+    """What a task shall be linked with, as the caller names it."""
+
+    category: TagRef | None
+    labels: tuple[TagRef, ...]
+    parent: TaskRef | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,16 +217,32 @@ class Task:
     priority: Priority
     creator_id: UserId
     assignee_id: UserId | None
+    category_id: TagId | None
+    labels: tuple[TagId, ...]
+    parent_id: TaskId | None
+    position: str
+    annotations: dict[str, str]
+    external_id: str | None
     due_time: datetime | None
     complete_time: datetime | None
     create_time: datetime
     update_time: datetime
     delete_time: datetime | None
     version: int
+    people: People = field(default_factory=dict, compare=False)
+    """What those are called who are named here. It is no part of the task: no version changes with it."""
 
     @classmethod
     def created(
-        cls, new: NewTask, *, task_id: TaskId, project_id: ProjectId, number: int, creator: UserId, now: datetime
+        cls,
+        new: NewTask,
+        links: Links,
+        *,
+        task_id: TaskId,
+        project_id: ProjectId,
+        number: int,
+        creator: Person,
+        now: datetime,
     ) -> "Task":
         """The task that comes of what was wanted."""
         return cls(
@@ -172,19 +253,26 @@ class Task:
             description=new.description,
             status=new.status,
             priority=new.priority,
-            creator_id=creator,
+            creator_id=creator.id,
             assignee_id=None,
+            category_id=links.get("category_id"),
+            labels=links.get("labels", ()),
+            parent_id=links.get("parent_id"),
+            position=positions.initial(number),
+            annotations=new.annotations,
+            external_id=new.external_id,
             due_time=new.due_time,
             complete_time=now if new.status is Status.DONE else None,
             create_time=now,
             update_time=now,
             delete_time=None,
             version=1,
+            people={creator.id: creator},
         )
 
     @property
     def etag(self) -> str:
-        """Changes with whatever a caller sees of the task."""
+        """Changes with whatever a caller sees of the task but names of people."""
         return str(self.version)
 
     def expect(self, etag: str) -> None:
@@ -214,9 +302,56 @@ class Task:
         changed = replace(moved, **rest)
         return self if changed == self else replace(changed, update_time=now, version=self.version + 1)
 
-    def assigned_to(self, user_id: UserId | None, *, now: datetime) -> "Task":
-        """The task in somebody's hands, or in nobody's; the task itself when it is there already."""
-        return self if user_id == self.assignee_id else self._next(now, assignee_id=user_id)
+    def assigned_to(self, person: Person | None, *, now: datetime) -> "Task":
+        """The task in somebody's hands, or in nobody's."""
+        if person is None:
+            return self._next(now, assignee_id=None)
+        return self._next(now, assignee_id=person.id, people={**self.people, person.id: person})
+
+    def is_reopened(self, before: "Task") -> bool:
+        """Whether it is work again, and was none."""
+        return self.status in OPEN and before.status not in OPEN
+
+    def with_label(self, label: TagId, *, now: datetime) -> "Task":
+        """The task with a label more; the task itself when it has it already.
+
+        Raises:
+            TooManyLabels: It has as many as a task can have.
+        """
+        if label in self.labels:
+            return self
+        if len(self.labels) == MOST_LABELS:
+            raise TooManyLabels
+        return self._next(now, labels=(*self.labels, label))
+
+    def without_label(self, label: TagId, *, now: datetime) -> "Task":
+        """The task with a label less; the task itself when it does not have it."""
+        if label not in self.labels:
+            return self
+        return self._next(now, labels=tuple(each for each in self.labels if each != label))
+
+    def placed(self, low: str | None, high: str | None, *, now: datetime) -> "Task":
+        """The task between two places; the task itself when it is there already.
+
+        Raises:
+            NoRoom: Nothing fits between them.
+        """
+        if (low is None or low < self.position) and (high is None or self.position < high):
+            return self
+        return self._next(now, position=positions.between(low, high))
+
+    def moved_into(self, project_id: ProjectId, *, number: int, assigned: bool, now: datetime) -> "Task":
+        """The task in another project, without what is known in this one only; with its assignee, or without."""
+        return self._next(
+            now,
+            project_id=project_id,
+            number=number,
+            position=positions.initial(number),
+            assignee_id=self.assignee_id if assigned else None,
+            category_id=None,
+            labels=(),
+            parent_id=None,
+        )
 
     def deleted(self, *, now: datetime) -> "Task":
         """The task, gone."""

@@ -1,49 +1,33 @@
-"""TaskService."""
+"""TaskService, as far as it changes one task."""
 
-from typing import Protocol
 from uuid import UUID
 
 from tandem.work.v1 import task_pb2
 
 from chassis.call import Context
+from chassis.errors import FieldViolation, InvalidArgument
 from work_service.access import Caller, UserId, caller
-from work_service.projects.domain import ProjectRef
+from work_service.projects.domain import NO_PROJECT, ProjectRef
+from work_service.projects.translate import Change, in_project
+from work_service.tags.domain import TagRef
 from work_service.tasks import translate
 from work_service.tasks.commands import TaskCommands
-from work_service.tasks.domain import TaskRef
-from work_service.tasks.queries import TaskQueries
+from work_service.tasks.domain import Place, TaskRef
 
 
 class TaskHandlers:
     """Check, call, translate."""
 
-    def __init__(self, commands: TaskCommands, queries: TaskQueries) -> None:
+    def __init__(self, commands: TaskCommands) -> None:
         """Who does the work."""
         self._commands = commands
-        self._queries = queries
 
     async def CreateTask(self, request: task_pb2.CreateTaskRequest, _context: Context) -> task_pb2.CreateTaskResponse:
         """Creates a task."""
-        who, project = caller(attempt=request.idempotency_key), ProjectRef.read(request.project)
-        task = await self._commands.create_task(who, project, translate.new_task(request))
+        who, project = in_project(request)
+        new, links = translate.new_task(request.task), translate.links(request.task)
+        task = await self._commands.create_task(who, project, new, links)
         return task_pb2.CreateTaskResponse(task=translate.task(task))
-
-    async def GetTask(self, request: task_pb2.GetTaskRequest, _context: Context) -> task_pb2.GetTaskResponse:
-        """Gets a task."""
-        project, ref = ProjectRef.read(request.project), TaskRef.read(request.task)
-        task = await self._queries.get_task(caller(), project, ref, deleted_too=request.show_deleted)
-        return task_pb2.GetTaskResponse(task=translate.task(task))
-
-    async def ListTasks(self, request: task_pb2.ListTasksRequest, _context: Context) -> task_pb2.ListTasksResponse:
-        """Lists the tasks of a project."""
-        tasks, next_page_token = await self._queries.list_tasks(
-            caller(),
-            ProjectRef.read(request.project),
-            page_size=request.page_size,
-            page_token=request.page_token,
-            deleted_too=request.show_deleted,
-        )
-        return task_pb2.ListTasksResponse(tasks=map(translate.task, tasks), next_page_token=next_page_token)
 
     async def TransitionTask(
         self, request: task_pb2.TransitionTaskRequest, _context: Context
@@ -57,7 +41,9 @@ class TaskHandlers:
     async def UpdateTask(self, request: task_pb2.UpdateTaskRequest, _context: Context) -> task_pb2.UpdateTaskResponse:
         """Changes a task."""
         who, project, ref = named(request, request.task_ref)
-        task = await self._commands.update_task(who, project, ref, translate.task_edit(request), etag=request.etag)
+        paths = request.update_mask.paths
+        edit, links = translate.task_edit(request.task, paths), translate.links(request.task, paths)
+        task = await self._commands.update_task(who, project, ref, edit, links, etag=request.etag)
         return task_pb2.UpdateTaskResponse(task=translate.task(task))
 
     async def AssignTask(self, request: task_pb2.AssignTaskRequest, _context: Context) -> task_pb2.AssignTaskResponse:
@@ -75,6 +61,38 @@ class TaskHandlers:
         task = await self._commands.assign_task(who, project, ref, None, etag=request.etag)
         return task_pb2.UnassignTaskResponse(task=translate.task(task))
 
+    async def AttachLabel(
+        self, request: task_pb2.AttachLabelRequest, _context: Context
+    ) -> task_pb2.AttachLabelResponse:
+        """Gives a task a label more."""
+        who, project, ref = named(request, request.task)
+        task = await self._commands.attach_label(who, project, ref, TagRef.read(request.label), etag=request.etag)
+        return task_pb2.AttachLabelResponse(task=translate.task(task))
+
+    async def DetachLabel(
+        self, request: task_pb2.DetachLabelRequest, _context: Context
+    ) -> task_pb2.DetachLabelResponse:
+        """Takes a label from a task."""
+        who, project, ref = named(request, request.task)
+        task = await self._commands.detach_label(who, project, ref, TagRef.read(request.label), etag=request.etag)
+        return task_pb2.DetachLabelResponse(task=translate.task(task))
+
+    async def ReorderTask(
+        self, request: task_pb2.ReorderTaskRequest, _context: Context
+    ) -> task_pb2.ReorderTaskResponse:
+        """Puts a task beside another one."""
+        who, project, ref = named(request, request.task)
+        place = Place(TaskRef.read(request.before or request.after), before=bool(request.before))
+        task = await self._commands.reorder_task(who, project, ref, place, etag=request.etag)
+        return task_pb2.ReorderTaskResponse(task=translate.task(task))
+
+    async def MoveTask(self, request: task_pb2.MoveTaskRequest, _context: Context) -> task_pb2.MoveTaskResponse:
+        """Moves a task to another project."""
+        who, project, ref = named(request, request.task)
+        destination = ProjectRef.read(request.destination)
+        task = await self._commands.move_task(who, project, ref, destination, etag=request.etag)
+        return task_pb2.MoveTaskResponse(task=translate.task(task))
+
     async def DeleteTask(self, request: task_pb2.DeleteTaskRequest, _context: Context) -> task_pb2.DeleteTaskResponse:
         """Deletes a task."""
         who, project, ref = named(request, request.task)
@@ -90,20 +108,18 @@ class TaskHandlers:
         return task_pb2.UndeleteTaskResponse(task=translate.task(task))
 
 
-class Change(Protocol):
-    """A request that changes something in a project."""
-
-    @property
-    def project(self) -> str:
-        """The project's id or slug."""
-        ...
-
-    @property
-    def idempotency_key(self) -> str:
-        """What the caller calls this attempt."""
-        ...
-
-
 def named(request: Change, task: str) -> tuple[Caller, ProjectRef, TaskRef]:
     """Who wants to change which task."""
-    return caller(attempt=request.idempotency_key), ProjectRef.read(request.project), TaskRef.read(task)
+    return caller(attempt=request.idempotency_key), *meant(request.project, task)
+
+
+def meant(project: str, task: str) -> tuple[ProjectRef, TaskRef]:
+    """Which task is meant: of a project, or wherever it is.
+
+    Raises:
+        InvalidArgument: The task is named by its number, and the project is not named.
+    """
+    where, ref = ProjectRef.read(project), TaskRef.read(task)
+    if where == NO_PROJECT and ref.id is None:
+        raise InvalidArgument(FieldViolation("project", "is needed to find a task by its number"))
+    return where, ref

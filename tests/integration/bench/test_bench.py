@@ -6,20 +6,20 @@ import sys
 import pytest
 
 from standalone.settings import PROJECT
+from tests.bench.__main__ import main
 from tests.bench.cases import holds
 
-pytestmark = pytest.mark.timeout(180)  # a whole system, on whatever machine
 
-
-def bench(*options: str) -> "subprocess.CompletedProcess[str]":
+def bench(module: str, *options: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "tests.bench", *options], cwd=PROJECT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", module, *options], cwd=PROJECT, capture_output=True, text=True, check=False
     )
 
 
+@pytest.mark.engines  # a whole system under load, and no engine: with those that may take longer
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what a process costs is read from /proc")
 def test_a_small_run_has_an_answer_for_every_case() -> None:
-    done = bench("--smoke")
+    done = bench("tests.bench", "--smoke")
     assert done.returncode == 0, done.stdout + done.stderr
     *_, heading, first, second, third, fourth, fifth, sixth = done.stdout.splitlines()
     assert heading.split() == [
@@ -40,13 +40,28 @@ def test_a_small_run_has_an_answer_for_every_case() -> None:
         assert float(gateway) > 0 or door == "grpc"
 
 
+@pytest.mark.engines
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what a process costs is read from /proc")
+def test_the_gateway_is_measured_beside_the_least_and_beside_envoy() -> None:
+    done = bench("tests.bench.gateway", "--requests", "400", "--rounds", "1", "--lanes", "4")
+    assert done.returncode == 0, done.stdout + done.stderr
+    heading, *lines = done.stdout.splitlines()
+    assert heading.startswith("CPU microseconds per request")
+    costs = {line[:28].strip(): [float(cost) for cost in line[28:].split()[:2]] for line in lines}
+    assert {"gateway", "bare loop", "Envoy, transcoder only", "Envoy, deploy/envoy"} <= set(costs)
+    assert all(cost > 0 for both in costs.values() for cost in both)
+
+
 @pytest.mark.parametrize(
     ("option", "value"), [("--seconds", "0"), ("--seconds", "3600"), ("--concurrency", "51"), ("--clients", "17")]
 )
-def test_runs_that_would_not_end_or_not_be_fair_are_refused(option: str, value: str) -> None:
-    done = bench(option, value)
-    assert done.returncode == 2
-    assert "must" in done.stderr
+def test_runs_that_would_not_end_or_not_be_fair_are_refused(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([option, value])
+    assert end.value.code == 2
+    assert "must" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

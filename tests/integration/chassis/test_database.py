@@ -3,14 +3,18 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import text
+from sqlalchemy import Executable, make_url, text
 
-from chassis.database import Database, DatabaseSettings
+import chassis.database
+from chassis.database import PLANNED_ANEW, Database, DatabaseSettings
 from chassis.telemetry import Telemetry, TelemetrySettings
 from tests.support.databases import Databases
+from tests.support.recording import recording
 from tests.support.sql import change, rows
 
 NOWHERE = TelemetrySettings(OTEL_EXPORTER_OTLP_ENDPOINT=None, OTEL_TRACES_SAMPLER=None)
@@ -60,6 +64,48 @@ async def test_a_transaction_is_kept_as_a_whole_or_not_at_all(url: str, database
     assert await state(url) == "idle"
 
 
+async def test_who_listens_hears_of_what_has_committed(database: Database) -> None:
+    heard: list[int] = []
+
+    async def add(size: int, *channels: str) -> None:
+        async with database.transaction() as tx:
+            for channel in channels:
+                tx.notify(channel)
+            await tx.execute(ADD, size=size)
+            if size < 0:
+                raise LookupError
+
+    with database.listening("shoes", lambda: heard.append(1)), database.listening("shoes", lambda: heard.append(2)):
+        async with database.transaction() as tx:
+            tx.notify("shoes")
+            tx.notify("shoes")
+            assert not heard, "nothing has been kept so far"
+        assert heard == [1, 2]
+        heard.clear()
+        with contextlib.suppress(LookupError):
+            await add(-1, "shoes")
+        await add(1)
+        await add(2, "hats")
+        assert not heard
+    await add(3, "shoes")
+    assert not heard
+    assert await sizes(database) == [1, 2, 3]
+
+
+async def test_times_are_whole_whatever_the_databases_own_zone(url: str) -> None:
+    name = make_url(url).database
+    for zone in ("Europe/Berlin", "America/New_York"):
+        await change(url, text(f"ALTER DATABASE \"{name}\" SET timezone = '{zone}'"))
+        with Telemetry.started("shoes", NOWHERE) as telemetry:
+            async with Database.opened(DatabaseSettings(database_url=SecretStr(url)), telemetry) as database:
+                for moment in ("0001-01-01 00:00:00+00", "9999-12-31 23:59:59+00"):
+                    (row,) = await database.fetch_all(text(f"SELECT timestamptz '{moment}' AS moment"))
+                    assert row.moment == datetime.fromisoformat(moment)
+                    async with database.transaction() as tx:
+                        found = await tx.find_one(text(f"SELECT timestamptz '{moment}' AS moment"))
+                    assert found == row
+
+
 async def test_a_read_leaves_no_transaction_open_and_keeps_what_it_writes(url: str, database: Database) -> None:
     async with database.transaction() as tx:
         level = await tx.find_one(text("SELECT current_setting('transaction_isolation') AS level"))
@@ -93,3 +139,50 @@ async def test_the_connection_is_good_after_a_statement_was_cancelled(
             await sleeping
         assert await sizes(database) == []
         assert await state(url) == "idle"
+
+
+async def test_a_server_that_has_vanished_is_noticed(database: Database) -> None:
+    """By the settings of its connections: libpq does the rest, where there is a network in between."""
+    async with database._engine.connect() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert driver is not None
+        known = driver.info.get_parameters()
+    assert {name: known[name] for name in ("keepalives_idle", "keepalives_interval", "keepalives_count")} == {
+        "keepalives_idle": "10",
+        "keepalives_interval": "5",
+        "keepalives_count": "3",
+    }
+    assert known["tcp_user_timeout"] == "25000"
+
+
+async def test_of_ever_new_statements_only_some_are_remembered(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    summed_up = []
+    original = chassis.database._summary
+
+    def counted(statement: Any, sql: str) -> str:
+        summed_up.append(sql)
+        return original(statement, sql)
+
+    monkeypatch.setattr(chassis.database, "_summary", counted)
+    monkeypatch.setattr(chassis.database, "_SUMMARIES", 2)
+    settings = DatabaseSettings(database_url=SecretStr(url), database_pool_size=1)
+    with recording("shoes") as recorded:
+        async with Database.opened(settings, recorded.telemetry) as database:
+            for number in (1, 2, 2, 3, 1):
+                await database.fetch_all(text(f"SELECT {number}"))
+    assert [sql for sql in summed_up if sql[-1].isdigit()] == [f"SELECT {number}" for number in (1, 2, 3, 1)]
+
+
+async def test_what_is_planned_anew_is_never_prepared(database: Database) -> None:
+    prepared = text("SELECT count(*) AS number FROM pg_prepared_statements WHERE statement LIKE '%shoes WHERE size%'")
+
+    async def after_ten(statement: Executable) -> int:
+        for size in range(10):
+            await database.fetch_all(statement, size=size)
+        found = await database.find_one(prepared)
+        assert found is not None
+        return int(found.number)
+
+    one_of_a_size = text("SELECT 1 FROM shoes WHERE size = :size")
+    assert await after_ten(one_of_a_size.execution_options(**PLANNED_ANEW)) == 0
+    assert await after_ten(one_of_a_size) == 1

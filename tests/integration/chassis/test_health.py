@@ -25,18 +25,38 @@ async def test_a_probe_that_breaks_says_no_and_is_asked_again() -> None:
 
     health = Health([], {"thing": probe})
 
-    async def status() -> int:
-        context: Any = None  # it is not looked at when the name is known
-        answer = await health.servicer.Check(health_pb2.HealthCheckRequest(service="thing"), context)
-        return answer.status
-
     async with health.watching():
-        assert await status() == health_pb2.HealthCheckResponse.SERVING
+        assert await serves(health, "thing")
         async with asyncio.timeout(20):
             while asked < 3:
                 await asyncio.sleep(0.05)
-            while await status() != health_pb2.HealthCheckResponse.SERVING:
+            while not await serves(health, "thing"):
                 await asyncio.sleep(0.05)
+
+
+async def serves(health: Health, name: str) -> bool:
+    context: Any = None  # it is not looked at when the name is known
+    answer = await health.servicer.Check(health_pb2.HealthCheckRequest(service=name), context)
+    return answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_readiness_depends_on_what_is_needed_and_not_on_what_informs() -> None:
+    async def yes() -> bool:
+        return True
+
+    async def no() -> bool:
+        return False
+
+    informed = Health(["a.Service"], {"database": yes}, {"feed": no})
+    async with informed.watching():
+        for name, expected in {"database": True, "feed": False, "readiness": True, "a.Service": True}.items():
+            assert await serves(informed, name) is expected, name
+        await informed.drain()
+        assert not await serves(informed, "readiness")
+    unready = Health(["a.Service"], {"database": no}, {"feed": yes})
+    async with unready.watching():
+        for name, expected in {"database": False, "feed": True, "readiness": False, "a.Service": False}.items():
+            assert await serves(unready, name) is expected, name
 
 
 async def test_a_busy_pool_is_no_database_that_is_down(databases: Databases) -> None:

@@ -12,7 +12,8 @@ import grpc.aio
 import pytest
 import structlog
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from opentelemetry.trace import SpanKind, StatusCode
+from google.protobuf.descriptor import ServiceDescriptor
+from opentelemetry.trace import StatusCode
 from tandem.policy.v1 import policy_pb2
 from tandem.work.v1 import project_pb2, project_pb2_grpc
 
@@ -136,7 +137,7 @@ async def test_a_bug_tells_the_log_everything_and_the_caller_a_number(stub: Any,
     assert refusal.message == f"internal error, incident {incident}"
     (entry,) = [entry for entry in logged if entry["event"] == "unexpected failure"]
     assert entry["incident"] == incident
-    (span,) = [span for span in recorded.spans if span.kind is SpanKind.SERVER]
+    span = await recorded.call()
     assert span.status.status_code is StatusCode.ERROR
     assert SECRET not in json.dumps(json.loads(span.to_json()))
 
@@ -184,11 +185,11 @@ async def test_a_handler_that_aborts_is_waited_for(handlers: Handlers, recorded:
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-async def test_a_stream_that_did_not_ask_says_nothing(recorded: Recording) -> None:
-    """Not one message: what is out cannot be taken back."""
+def streams(**streaming: bool) -> tuple[ServiceDescriptor, Any]:
+    """A service whose one method streams, and the message that goes both ways."""
     file = descriptor_pb2.FileDescriptorProto(name="streams.proto", package="streams", syntax="proto3")
     file.message_type.add(name="Nothing")
-    method = file.service.add(name="Streams").method.add(name="Watch", server_streaming=True)
+    method = file.service.add(name="Streams").method.add(name="Watch", **streaming)
     method.input_type = method.output_type = ".streams.Nothing"
     extensions: Any = method.options.Extensions
     extensions[policy_pb2.method].access = policy_pb2.MethodPolicy.Access.SIGNED_IN
@@ -196,8 +197,27 @@ async def test_a_stream_that_did_not_ask_says_nothing(recorded: Recording) -> No
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(descriptor_pb2.DESCRIPTOR.serialized_pb)
     pool.Add(file)
-    descriptor = pool.FindServiceByName("streams.Streams")
     nothing = message_factory.GetMessageClass(pool.FindMessageTypeByName("streams.Nothing"))
+    return pool.FindServiceByName("streams.Streams"), nothing
+
+
+async def test_a_method_that_streams_both_ways_does_not_start(recorded: Recording) -> None:
+    descriptor, _ = streams(client_streaming=True, server_streaming=True)
+
+    class Watching:
+        Watch = None
+
+    verifier: Any = KnownToAll()
+    chain = standard(recorded.telemetry, InFlight(), verifier, domain="test")
+    settings = ServerSettings(listen="127.0.0.1:0")
+    with pytest.raises(LookupError, match="Watch streams both ways"):
+        async with serving(settings, [Service(descriptor, (Watching(),))], chain, InFlight(), {}):
+            pass
+
+
+async def test_a_stream_that_did_not_ask_says_nothing(recorded: Recording) -> None:
+    """Not one message: what is out cannot be taken back."""
+    descriptor, nothing = streams(server_streaming=True)
 
     class Watching:
         async def Watch(self, _request: Any, _context: Any) -> AsyncIterator[Any]:

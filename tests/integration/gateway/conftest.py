@@ -1,8 +1,9 @@
 """A real gRPC server of nobody's, and the real gateway in front of it, over real sockets."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,22 @@ class Library:
         if request.code:
             await context.abort(grpc.StatusCode[request.code], "no more")
 
+    async def collect(self, requests: AsyncIterator[Any], context: Context) -> Any:
+        taken = 0
+        try:
+            async for request in requests:
+                self.calls.append(("Collect", request, dict(context.invocation_metadata() or ())))
+                self.sent = taken = taken + 1
+                if request.code:
+                    await context.abort(grpc.StatusCode[request.code], "no more")
+                if request.hang:
+                    self.sleeping.set()
+                    await self.waking.wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        return toy.google_type("CollectResponse")(count=taken)
+
     async def put_picture(self, request: Any, context: Context) -> Any:
         del context
         return request
@@ -171,6 +188,10 @@ class Library:
         def serialized(message: Any) -> bytes:
             return b"\xff" if message is None else bytes(message.SerializeToString())
 
+        if toy.method(name).kind == "client_streaming":
+            return grpc.stream_unary_rpc_method_handler(
+                behaviour, request_deserializer=kind.FromString, response_serializer=serialized
+            )
         if toy.method(name).kind == "server_streaming":
             return grpc.unary_stream_rpc_method_handler(
                 handle_stream, request_deserializer=kind.FromString, response_serializer=serialized
@@ -225,13 +246,36 @@ def descriptors(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @asynccontextmanager
 async def gateway_to(library: Library, address: str, descriptors: Path, **settings: Any) -> AsyncIterator[Running]:
     """The real gateway on a free port."""
-    config = GatewayConfig(descriptors=descriptors, upstreams=f"library.v1={address}", listen="127.0.0.1:0", **settings)
+    unlimited = {"reads_per_minute": 0, "writes_per_minute": 0, "anonymous_per_minute": 0}  # all tests are one address
+    config = GatewayConfig(
+        descriptors=descriptors, upstreams=f"library.v1={address}", listen="127.0.0.1:0", **{**unlimited, **settings}
+    )
     with recording("gateway") as recorded:
         async with (
             running(config, telemetry=recorded.telemetry) as gateway,
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.port}", timeout=30) as client,
         ):
             yield Running(library, address, gateway.port, client, recorded)
+
+
+@asynccontextmanager
+async def connected(
+    gateway: Running, *, takes: int | None = None
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection; the system `takes` so many bytes for a client that does not read."""
+    raw = socket.socket()
+    if takes is not None:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, takes)
+    raw.setblocking(False)  # noqa: FBT003 - its only argument
+    await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", gateway.port))
+    reader, writer = await asyncio.open_connection(sock=raw, limit=1024)
+    try:
+        async with asyncio.timeout(60):
+            yield reader, writer
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 @pytest.fixture(scope="session")

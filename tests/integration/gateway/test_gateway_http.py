@@ -243,6 +243,24 @@ async def test_the_connection_survives_a_refused_body(gateway: Running) -> None:
     assert b"HTTP/1.1 200" in answers
 
 
+@pytest.mark.parametrize("field", ["struct", "value"])
+async def test_what_is_free_in_form_is_as_deep_as_servers_read(client: httpx.AsyncClient, field: str) -> None:
+    tree: Any = {}
+    for _ in range(29):
+        tree = {"a": tree}
+    answer = await client.post("/v1/echo", json={field: tree})
+    assert answer.json()[field] == tree
+    answer = await client.post("/v1/echo", json={field: {"a": {"a": tree}}})
+    assert (answer.status_code, reason(answer), fields(answer)) == (400, "VALIDATION_FAILED", [field])
+
+
+async def test_a_request_that_is_larger_than_its_body_is_413(gateway: Running) -> None:
+    numbers = "[" + ",".join(["-1"] * 500_000) + "]"  # ten bytes each for a server
+    answer = await gateway.client.post("/v1/echo", content=f'{{"numbers":{numbers}}}')
+    assert (answer.status_code, reason(answer)) == (413, "BODY_TOO_LARGE")
+    assert not gateway.library.calls
+
+
 async def test_too_large_headers_are_431(client: httpx.AsyncClient) -> None:
     answer = await client.get("/v1/shelves/s/books", headers={"x-large": "x" * 17_000})
     assert (answer.status_code, reason(answer)) == (431, "HEADERS_TOO_LARGE")
@@ -261,6 +279,17 @@ async def test_if_none_match(client: httpx.AsyncClient, sent: str, status: int) 
             assert answer.headers["cache-control"] == "private, max-age=5"
 
 
+@pytest.mark.parametrize(("title", "vary"), [("x" * 2000, "accept-encoding"), ("x", None)])
+async def test_what_has_not_changed_varies_as_the_answer_does(
+    client: httpx.AsyncClient, title: str, vary: str | None
+) -> None:
+    await client.post("/v1/shelves/s/books", json={"title": title})
+    for status, sent in ((200, '"0"'), (304, '"1"')):
+        answer = await client.get("/v1/shelves/s/books/1", headers={"if-none-match": sent})
+        assert (answer.status_code, answer.headers.get("vary")) == (status, vary)
+        assert ("content-encoding" in answer.headers) == (status == 200 and vary is not None)
+
+
 @pytest.mark.parametrize(("sent", "status"), [('"1"', 200), ("*", 200), ('"0"', 412), ('W/"1"', 412)])
 async def test_if_match_on_what_only_reads(client: httpx.AsyncClient, sent: str, status: int) -> None:
     await client.post("/v1/shelves/s/books", json={})
@@ -273,6 +302,16 @@ async def test_if_match_goes_where_the_option_says(gateway: Running) -> None:
     for sent, etag in (('"7"', "7"), ("*", "")):
         await gateway.client.post("/v1/shelves/s/books/1:lend", json={}, headers={"if-match": sent})
         assert gateway.library.calls[-1][1].etag == etag
+
+
+async def test_a_tag_comes_back_as_the_server_wrote_it(client: httpx.AsyncClient) -> None:
+    """Of a server that quotes, as AIP-154 has it."""
+    answer = await client.patch("/v1/things", json={"etag": '"7"'})
+    assert (answer.json()["etag"], answer.headers["etag"]) == ('"7"', '"7"')
+    answer = await client.patch("/v1/things/7", json={}, headers={"if-match": answer.headers["etag"]})
+    assert answer.json()["etag"] == '"7"'
+    answer = await client.patch("/v1/things", json={"etag": "7"}, headers={"if-match": '"7"'})
+    assert (answer.status_code, reason(answer), fields(answer)) == (400, "CONFLICTING_FIELD", ["etag"])
 
 
 async def test_a_deletion_takes_a_version_and_an_attempt_and_answers_nothing(gateway: Running) -> None:
@@ -557,6 +596,8 @@ async def test_only_listed_headers_become_metadata(client: httpx.AsyncClient) ->
             "x-data-bin": "AA",
             "te": "trailers",
             "x-forwarded-for": "203.0.113.9",
+            "x-forwarded-user-agent": "evil",
+            "user-agent": "curl",
         },
     )
     metadata = answer.json()["metadata"]
@@ -564,11 +605,12 @@ async def test_only_listed_headers_become_metadata(client: httpx.AsyncClient) ->
         "authorization",
         "accept-language",
         "x-forwarded-for",
+        "x-forwarded-user-agent",
         "x-request-id",
         "traceparent",
     }
     assert (metadata["authorization"], metadata["x-request-id"]) == ("Bearer t", "r-1")
-    assert metadata["x-forwarded-for"] == "127.0.0.1"
+    assert (metadata["x-forwarded-for"], metadata["x-forwarded-user-agent"]) == ("127.0.0.1", "curl")
 
 
 async def test_a_request_id_is_made_where_none_is_sent(client: httpx.AsyncClient) -> None:
@@ -745,6 +787,25 @@ async def test_an_answer_that_is_too_large_is_said_to_be(descriptors: Path) -> N
         answer = await gateway.client.get("/v1/shelves/s/books")
     assert (answer.status_code, reason(answer)) == (500, "ANSWER_TOO_LARGE")
     assert "1000" not in answer.text
+
+
+@pytest.mark.parametrize(("number", "status"), [(400, 400), (10_000, 500)])
+async def test_hundreds_of_violations_pass(client: httpx.AsyncClient, number: int, status: int) -> None:
+    bad = error_details_pb2.BadRequest()
+    for index in range(number):
+        bad.field_violations.add(field=f"requests[{index}].task.title", description="x" * 100)
+    answer = await act(client, code="INVALID_ARGUMENT", details=details(bad, code=3))
+    assert answer.status_code == status
+    if status == 400:
+        assert len(fields(answer)) == number
+    else:
+        assert (reason(answer), answer.json()["message"]) == ("ANSWER_TOO_LARGE", "the answer's metadata is too large")
+
+
+async def test_headers_that_are_too_large_for_the_server_are_431(client: httpx.AsyncClient) -> None:
+    answer = await act(client, headers={"accept-language": "x" * 15_900})
+    assert (answer.status_code, reason(answer)) == (431, "HEADERS_TOO_LARGE")
+    assert answer.json()["message"] == "the headers are larger than the server takes"
 
 
 async def test_the_clients_trace_passes_through_where_nothing_is_recorded(descriptors: Path) -> None:

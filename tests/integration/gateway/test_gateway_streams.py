@@ -3,15 +3,14 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from opentelemetry.trace import SpanKind
 
-from tests.integration.gateway.conftest import Library, Running, gateway_to, serving
+from tests.integration.gateway.conftest import Library, Running, connected, gateway_to, serving
 
 EVENTS = {"accept": "text/event-stream"}
 
@@ -32,21 +31,9 @@ def events(text: str) -> list[dict[str, str]]:
 @asynccontextmanager
 async def connection(gateway: Running, path: str, accept: str) -> AsyncIterator[asyncio.StreamReader]:
     """A client that reads only when it is told to."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port, limit=1024)
-    try:
+    async with connected(gateway) as (reader, writer):
         writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\n\r\n".encode())
         yield reader
-    finally:
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
-
-
-async def ended(gateway: Running) -> None:
-    """The gateway is done with a client that has left, and what it recorded is not taken for another test's."""
-    async with asyncio.timeout(20):
-        while not any(span.kind is SpanKind.SERVER for span in gateway.recording.spans):
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/x-ndjson", "text/event-stream;q=0.1, application/x-ndjson"])
@@ -125,7 +112,7 @@ async def test_raw_messages_follow_each_other_without_anything_between(client: h
 async def test_a_raw_stream_that_fails_is_broken_off(gateway: Running) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
         await gateway.client.get("/v1/downloads?count=1&code=ABORTED")
-    await ended(gateway)
+    await gateway.recording.ended()
 
 
 async def test_a_form_that_there_is_not_is_406(gateway: Running) -> None:
@@ -140,7 +127,7 @@ async def test_head_has_no_messages_and_lets_the_call_go(gateway: Running) -> No
     assert (answer.status_code, answer.headers["content-type"], answer.content) == (200, "text/event-stream", b"")
     async with asyncio.timeout(10):
         await gateway.library.cancelled.wait()
-    await ended(gateway)
+    await gateway.recording.ended()
 
 
 async def test_a_silent_stream_begins_and_has_heartbeats(descriptors: Path) -> None:
@@ -163,7 +150,7 @@ async def test_a_client_that_leaves_cancels_the_stream(gateway: Running) -> None
         async with connection(gateway, "/v1/watch?count=1&hang=true", "*/*") as reader:
             await reader.readuntil(b'"number":"1"')
         await gateway.library.cancelled.wait()
-    await ended(gateway)
+    await gateway.recording.ended()
 
 
 async def test_a_client_that_does_not_read_slows_the_server_down(gateway: Running) -> None:
@@ -174,7 +161,7 @@ async def test_a_client_that_does_not_read_slows_the_server_down(gateway: Runnin
             sent = gateway.library.sent
             await asyncio.sleep(0.5)
         assert sent < 10_000  # of a thousand million bytes, a few that are under way
-    await ended(gateway)
+    await gateway.recording.ended()
 
 
 async def test_a_stream_has_a_longest_life_and_the_client_may_want_less(descriptors: Path) -> None:

@@ -21,7 +21,7 @@ from tests.contract.test_concurrency import locked_elsewhere, wait_for_a_lock
 from tests.support.databases import Databases
 from tests.support.doors import GrpcDoor, grpc_refusal
 from tests.support.machines import new_client_secret
-from tests.support.people import Person, signed_up
+from tests.support.people import Person, known, signed_up
 from tests.support.stack import ISSUER, new_secret, running_stack
 
 ROOT = Path(__file__).parents[3]
@@ -132,7 +132,7 @@ async def test_the_database_turns_readiness_but_never_liveness(tmp_path: Path) -
                 for name in (*names, "liveness", ""):
                     assert await health_of(address, name) == SERVING, name
                 assert await health_of(address, "nonsense") is None
-            ada = await signed_up(stack.doors["rest"])
+            ada = await known(stack, await signed_up(stack.doors["rest"]))
             project = await ada.call("CreateProject", project={"title": "Apollo"})
             rest: Any = stack.doors["rest"]
 
@@ -163,7 +163,7 @@ async def test_the_database_turns_readiness_but_never_liveness(tmp_path: Path) -
 async def test_work_goes_on_while_identity_is_down(databases: Databases) -> None:
     """With the keys it has; a work service that never had any says that it cannot tell."""
     async with running_stack(databases) as stack:
-        ada = await signed_up(stack.doors["grpc"])
+        ada = await known(stack, await signed_up(stack.doors["grpc"]))
         settings = work_settings(stack.work_url, f"127.0.0.1:{free_port()}")
         async with process("work_service", settings):
             address = settings["WORK_LISTEN"]

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4  # noqa: TID251 - any id does
+from uuid import UUID, uuid4  # noqa: TID251 - any id does
 
 import jwt
 import pytest
@@ -16,11 +16,13 @@ from chassis.auth import (
     TokenExpired,
     TokenInvalid,
     TokenMissing,
+    TokenRevoked,
     TokenVerifier,
     VerificationKey,
     bearer,
     verification_keys,
 )
+from chassis.revocations import Revocations
 
 ISSUER = "https://tandem.example"
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -122,6 +124,9 @@ async def test_a_machine_is_known_by_what_its_token_says_and_has_scopes(
         pytest.param({"sid": None}, id="a person without a session"),
         pytest.param({"sub_type": "service"}, id="a machine with a session"),
         pytest.param({"scope": ["work.read"]}, id="scopes that are no text"),
+        pytest.param({"token_version": "2"}, id="a version that is no number"),
+        pytest.param({"token_version": True}, id="a version that is a truth"),
+        pytest.param({"token_version": -1}, id="a version below all"),
         pytest.param({"header": {"typ": "JWT"}}, id="another kind of token"),
         pytest.param({"header": {"typ": "rt+jwt"}}, id="yet another kind"),
         pytest.param({"header": {"kid": "k2"}}, id="an unknown key"),
@@ -171,6 +176,45 @@ async def test_a_token_that_was_verified_before_ends_with_its_key(clock: FixedCl
     known = token(clock)
     await verifier.verify(known)
     source.known.clear()
+    with pytest.raises(TokenInvalid):
+        await verifier.verify(known)
+
+
+async def test_a_revoked_token_is_refused_although_it_was_verified_before(clock: FixedClock) -> None:
+    revocations = Revocations(clock)
+    verifier = TokenVerifier(OneKey(), clock, issuer=ISSUER, audience="work", revocations=revocations)
+    subject, until = UUID(int=1), clock.now() + timedelta(minutes=11)
+    of_before, old, new = (token(clock, sub=str(subject), token_version=version) for version in (None, 1, 2))
+    assert [(await verifier.verify(each)).token_version for each in (of_before, old, new)] == [0, 1, 2]
+    revocations.tokens_invalidated(subject, 2, until)
+    for each in (of_before, old, token(clock, sub=str(subject), token_version=1)):
+        with pytest.raises(TokenRevoked):
+            await verifier.verify(each)
+    await verifier.verify(new)
+    revocations.key_revoked("k1", until)
+    with pytest.raises(TokenRevoked):
+        await verifier.verify(new)
+
+
+async def test_a_revoked_token_that_has_expired_has_expired(clock: FixedClock) -> None:
+    revocations = Revocations(clock)
+    verifier = TokenVerifier(OneKey(), clock, issuer=ISSUER, audience="work", revocations=revocations)
+    known = token(clock)
+    revocations.key_revoked("k1", clock.now() + timedelta(hours=1))
+    clock.time += timedelta(minutes=11)
+    with pytest.raises(TokenExpired):
+        await verifier.verify(known)
+
+
+async def test_a_signature_is_looked_at_again_after_a_minute(clock: FixedClock) -> None:
+    source = OneKey()
+    verifier = TokenVerifier(source, clock, issuer=ISSUER, audience="work")
+    known = token(clock)
+    await verifier.verify(known)
+    source.known["k1"] = VerificationKey("k1", "ES256", OTHER.public_key())
+    clock.time += timedelta(seconds=59)
+    await verifier.verify(known)
+    clock.time += timedelta(seconds=1)
     with pytest.raises(TokenInvalid):
         await verifier.verify(known)
 
@@ -276,6 +320,33 @@ async def test_keys_are_kept_for_an_hour_while_the_issuer_is_down(
     issuer.down = False
     clock.time += timedelta(seconds=2)
     assert await keys.find("k1") is not None
+
+
+async def test_a_clock_that_is_set_back_keeps_no_keys_for_longer(
+    issuer: Issuer, keys: PublishedKeys, clock: FixedClock
+) -> None:
+    await keys.find("k1")
+    issuer.keys = [jwk("k2", OTHER)]
+    clock.time -= timedelta(hours=1)
+    assert await keys.find("k1") is not None, "fetched again behind the back of who asks"
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert await keys.find("k1") is None
+    assert await keys.find("k2") is not None
+    assert issuer.asked == 2
+
+
+async def test_a_clock_that_is_set_back_while_the_issuer_is_down_keeps_them_for_an_hour(
+    issuer: Issuer, keys: PublishedKeys, clock: FixedClock
+) -> None:
+    await keys.find("k1")
+    issuer.down = True
+    clock.time -= timedelta(days=1)
+    assert await keys.find("k1") is not None
+    await asyncio.sleep(0)
+    clock.time += timedelta(minutes=61)
+    with pytest.raises(KeysUnavailable):
+        await keys.find("k1")
 
 
 async def test_an_issuer_that_publishes_nothing_is_not_believed(

@@ -13,11 +13,11 @@ from pydantic_settings import SettingsConfigDict
 from chassis.config import ConfigError, SecretKey, Settings, read
 from chassis.database import DatabaseSettings
 from chassis.errors import FieldViolation, InvalidArgument, Unavailable
+from chassis.etags import EtagMismatch
 from chassis.ids import new_id, parse_id
 from chassis.pages import BadPageToken, PageTokens, size_of_page
 from chassis.secret import derived_key
 from chassis.status import status_of
-from work_service.journal.domain import EtagMismatch
 
 
 def test_ids_are_uuids_of_version_7_in_the_order_of_their_milliseconds() -> None:

@@ -1,9 +1,10 @@
+from opentelemetry import trace
 from opentelemetry.metrics import NoOpMeter
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from chassis.telemetry import Telemetry, TelemetrySettings
+from chassis.telemetry import Telemetry, TelemetrySettings, incoming, outgoing
 
 NOWHERE = TelemetrySettings(OTEL_EXPORTER_OTLP_ENDPOINT=None, OTEL_TRACES_SAMPLER=None)
 
@@ -28,3 +29,25 @@ def test_what_somebody_reads_is_recorded() -> None:
             pass
         assert metrics.get_metrics_data() is not None
     assert [span.name for span in exporter.get_finished_spans()] == ["call"]
+
+
+def test_a_trace_goes_on_when_nothing_is_recorded() -> None:
+    received = incoming({"traceparent": f"00-{'a' * 32}-{'b' * 16}-01", "tracestate": "vendor=1"})
+    with Telemetry.started("shoes", NOWHERE) as telemetry:
+        with telemetry.tracer.start_as_current_span("call", received) as outer:
+            inner = telemetry.tracer.start_span("inside").get_span_context()
+        sent = dict(outgoing(outer))
+    context = outer.get_span_context()
+    assert context.trace_id == inner.trace_id == int("a" * 32, 16)
+    assert len({int("b" * 16, 16), context.span_id, inner.span_id}) == 3
+    assert sent == {"traceparent": f"00-{'a' * 32}-{context.span_id:016x}-00", "tracestate": "vendor=1"}
+    assert outgoing() == ()
+
+
+def test_what_is_sent_along_is_what_the_standard_reads() -> None:
+    exporter = InMemorySpanExporter()
+    with Telemetry.started("shoes", NOWHERE, span_processor=SimpleSpanProcessor(exporter)) as telemetry:
+        span = telemetry.tracer.start_span("call", incoming({"tracestate": "vendor=1"}))
+        carried = trace.get_current_span(incoming(dict(outgoing(span)))).get_span_context()
+    told = span.get_span_context()
+    assert (carried.trace_id, carried.span_id, carried.trace_flags) == (told.trace_id, told.span_id, told.trace_flags)

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.app import routes_of
 from gateway.descriptors import Contract, ContractUnusable, load, parsed
-from gateway.upstream.channels import Channels, Rpc, StreamRpc, Upstream, service_config
+from gateway.upstream.channels import Channels, Rpc, StreamRpc, UploadRpc, Upstream, service_config
 from tests.unit.gateway import toy
 
 MESSAGES = """
@@ -31,6 +31,10 @@ class Anybody(Channels):
     def stream(self, method: Any) -> StreamRpc:
         del method
         return cast("StreamRpc", None)
+
+    def upload(self, method: Any) -> UploadRpc:
+        del method
+        return cast("UploadRpc", None)
 
 
 def service(*rules: str, output: str = "M") -> Contract:
@@ -117,8 +121,8 @@ def test_refuses(rules: list[str], complaint: str) -> None:
 @pytest.mark.parametrize(
     ("signature", "rest", "complaint"),
     [
-        ("(stream M) returns (M)", "", "streams of requests have no routes so far"),
-        ("(stream M) returns (stream M)", "", "streams of requests have no routes so far"),
+        ("(stream M) returns (M)", "", "a stream of requests needs a body"),
+        ("(stream M) returns (stream M)", "", "streams in both directions have no routes"),
         ("(M) returns (stream M)", "etag: 'name'", "a stream has no entity tag"),
         ("(M) returns (stream M)", "location: '/a/{name}'", "a stream has no entity tag and no location"),
         ("(M) returns (stream M)", "success_status: 204", "its status is never 204"),
@@ -135,6 +139,14 @@ def test_refuses_a_stream_that_cannot_be(signature: str, rest: str, complaint: s
         routes_of(contract, Anybody())
     assert str(refused.value).startswith(f"{R0} (GET /a): ")
     assert complaint in str(refused.value)
+
+
+@pytest.mark.parametrize(("body", "rest"), [("raw", ""), ("m", "form_body: true")])
+def test_refuses_a_stream_of_what_is_no_line_of_json(body: str, rest: str) -> None:
+    rule = http(f'post: "/a" body: "{body}"', rest)
+    rpc = f"rpc R0(stream M) returns (M) {{ {rule} }}"
+    with pytest.raises(ContractUnusable, match="needs a body, of which each line of JSON is a message"):
+        routes_of(toy.little(f"{MESSAGES} service S {{ {rpc} }}"), Anybody())
 
 
 def test_serves_a_contract_without_options_of_ours() -> None:

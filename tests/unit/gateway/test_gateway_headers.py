@@ -130,6 +130,11 @@ def test_reads_if_match(sent: bytes, wanted: str | None) -> None:
     assert conditions.wanted_version(sent) == wanted
 
 
+@pytest.mark.parametrize(("sent", "wanted"), [(b'"7"', '"7"'), (b' "a-b" ', '"a-b"'), (b"*", None), (b'""', '""')])
+def test_reads_if_match_for_a_server_that_quotes(sent: bytes, wanted: str | None) -> None:
+    assert conditions.wanted_version(sent, quoted=True) == wanted
+
+
 @pytest.mark.parametrize(
     ("sent", "http", "complaint"),
     [
@@ -147,6 +152,28 @@ def test_refuses_if_match(sent: bytes, http: int, complaint: str) -> None:
         conditions.wanted_version(sent)
     assert refused.value.http == http
     assert complaint in refused.value.message
+
+
+@pytest.mark.parametrize(("sent", "etag"), [(b'"7"', '"7"'), (b'"6", "7"', '"7"'), (b"*", '"7"'), (b"*", 'W/"7"')])
+def test_if_match_on_an_answer(sent: bytes, etag: str) -> None:
+    conditions.check_matches(sent, etag)
+
+
+@pytest.mark.parametrize(
+    ("sent", "etag"),
+    [
+        (b'"6"', '"7"'),
+        (b'W/"7"', '"7"'),
+        (b'"7"', 'W/"7"'),
+        (b'W/"7"', 'W/"7"'),
+        (b'"7", W/"7"', 'W/"7"'),
+        (b'"7"', None),
+    ],
+)
+def test_if_match_compares_strongly(sent: bytes, etag: str | None) -> None:
+    with pytest.raises(Refusal) as refused:
+        conditions.check_matches(sent, etag)
+    assert refused.value.http == 412
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,12 @@ def parameters(verb: str, path: str) -> dict[tuple[str, str], dict[str, Any]]:
     return {(one["in"], one["name"]): one for one in operation(verb, path).get("parameters", [])}
 
 
+def error_of(response: dict[str, Any]) -> dict[str, Any]:
+    """What a failure is written as."""
+    name = response["$ref"].removeprefix("#/components/responses/")
+    return dict(DOCUMENT["components"]["responses"][name]["content"]["application/json"])
+
+
 def test_every_route_is_an_operation_and_every_operation_has_a_name_of_its_own() -> None:
     bindings = [one for method in toy.library().methods for one in method.bindings if one.verb != "REPORT"]
     names = [operation["operationId"] for _, _, operation in operations()]
@@ -66,7 +72,7 @@ def test_every_route_is_an_operation_and_every_operation_has_a_name_of_its_own()
 
 
 def test_every_reference_leads_somewhere_and_every_schema_is_one() -> None:
-    known = {f"#/components/schemas/{name}" for name in DOCUMENT["components"]["schemas"]}
+    known = {f"#/components/{kind}/{name}" for kind, ones in DOCUMENT["components"].items() for name in ones}
     assert set(references(DOCUMENT)) <= known
     for name, one in DOCUMENT["components"]["schemas"].items():
         assert re.fullmatch(r"[A-Za-z0-9._-]+", name)
@@ -97,9 +103,69 @@ def test_a_wildcard_without_a_name_is_a_parameter_too() -> None:
         'rpc Get(M) returns (M) { option (google.api.http) = { get: "/x/*/{a=y/*}/**" }; } }'
     )
     ((path, item),) = written(contract)["paths"].items()
-    assert path == "/x/{segment1}/{a}/{segment4}"
+    assert path == "/x/{segment1}/y/{a}/{segment4}"
     described = [(one["name"], one.get("description")) for one in item["get"]["parameters"] if one["in"] == "path"]
-    assert described == [("segment1", None), ("a", "May hold slashes."), ("segment4", None)]
+    assert described == [
+        ("segment1", None),
+        ("a", "The `*` of `a`, which is `y/*`."),
+        ("segment4", "May hold slashes."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("templates", "paths"),
+    [
+        pytest.param(
+            ["/v1/{name=shelves/*}", "/v1/{name=shelves/*/books/*}", "/v1/{name=authors/*}"],
+            {
+                "/v1/shelves/{name}": ["name"],
+                "/v1/shelves/{name}/books/{name_1}": ["name", "name_1"],
+                "/v1/authors/{name}": ["name"],
+            },
+            id="resource names",
+        ),
+        pytest.param(
+            ["/v1/{name=a/*/b/*}/{name_1}"],
+            {"/v1/a/{name}/b/{name_2}/{name_1}": ["name", "name_2", "name_1"]},
+            id="a name that is taken",
+        ),
+        pytest.param(["/v1/{name=a/**}"], {"/v1/a/{name}": ["name"]}, id="a rest"),
+        pytest.param(["/v1/{name=a/b}"], {"/v1/a/b": []}, id="nothing but literals"),
+        pytest.param(
+            ["/v1/{name}", "/v1/{name=**}"],
+            {"/v1/{name}": ["name"], "/v1/{name_rest}": ["name_rest"]},
+            id="one, and any number",
+        ),
+        pytest.param(["/v1/%7Bname%7D", "/v1/{name}"], {"/v1/%7Bname%7D": [], "/v1/{name}": ["name"]}, id="a brace"),
+    ],
+)
+def test_every_template_is_a_path_of_its_own(templates: list[str], paths: dict[str, list[str]]) -> None:
+    rpcs = "".join(
+        f'rpc Get{number}(M) returns (M) {{ option (google.api.http) = {{ get: "{template}" }}; }}'
+        for number, template in enumerate(templates)
+    )
+    made = written(toy.little(f"message M {{ string name = 1; string name_1 = 2; }} service S {{ {rpcs} }}"))
+    assert {
+        path: [one["name"] for one in item["get"].get("parameters", []) if one["in"] == "path"]
+        for path, item in made["paths"].items()
+    } == paths
+    for path, names in paths.items():
+        assert re.findall(r"\{([^}]*)\}", path) == names
+
+
+def test_a_path_has_the_rules_of_a_field_where_it_is_all_of_it() -> None:
+    rules = """
+        message M { string name = 1 [(buf.validate.field).string.pattern = "^shelves/[a-z]+$"]; }
+        service S { rpc Get(M) returns (M) { option (google.api.http) = { get: "/v1/{name=shelves/*}"
+          additional_bindings { get: "/v2/{name}" } additional_bindings { get: "/v3/{name=**}" } }; } }
+    """
+    made = written(parsed(toy.compiled_with_rules(rules)))["paths"]
+    patterns = {path: item["get"]["parameters"][0]["schema"].get("pattern") for path, item in made.items()}
+    assert patterns == {
+        "/v1/shelves/{name}": None,
+        "/v2/{name}": "^shelves/[a-z]+$",
+        "/v3/{name}": "^shelves/[a-z]+$",
+    }
 
 
 def test_an_operation_has_the_words_of_its_comment() -> None:
@@ -145,9 +211,21 @@ def test_what_is_neither_in_the_path_nor_in_the_body_is_in_the_query() -> None:
 )
 def test_how_an_operation_answers(verb: str, path: str, status: str, media: set[str]) -> None:
     responses = operation(verb, path)["responses"]
-    assert set(responses) - {"default", "304"} == {status}
+    assert {one for one in responses if one.startswith("2")} == {status}
     assert set(responses[status].get("content", {})) == media
-    assert responses["default"]["content"]["application/json"]["schema"]["$ref"].endswith("/Error")
+    assert error_of(responses["default"])["schema"]["$ref"].endswith("/Error")
+
+
+def test_a_stream_of_requests_is_described_by_its_lines() -> None:
+    collect = operation("post", "/v1/shelves/{shelf}/books:collect")
+    (media,) = collect["requestBody"]["content"]
+    assert media == "application/x-ndjson"
+    assert collect["requestBody"]["content"][media]["schema"]["$ref"].endswith(".Book")
+    assert {name for where, name in parameters("post", "/v1/shelves/{shelf}/books:collect") if where == "query"} == {
+        "code",
+        "hang",
+        "updateMask",
+    }
 
 
 def test_a_created_resource_has_its_headers_and_a_known_one_may_be_unchanged() -> None:
@@ -160,7 +238,10 @@ def test_an_oauth_endpoint_is_described_as_one() -> None:
     token = operation("post", "/v1/token")
     content = token["requestBody"]["content"]
     assert set(content) == {"application/json", "application/x-www-form-urlencoded"}
-    assert token["responses"]["default"]["content"]["application/json"]["schema"]["$ref"].endswith("/OAuthError")
+    for status in ("400", "429", "default"):
+        written = error_of(token["responses"][status])
+        assert written["schema"]["$ref"].endswith("/OAuthError")
+        assert set(written["example"]) == {"error", "error_description"}
     assert "client_id" in schema("TokenRequest-snake")["properties"]
 
 
@@ -252,7 +333,7 @@ def test_rules_narrow_what_is_documented() -> None:
             "propertyNames": {"maxLength": 4},
         },
         "colour": {"$ref": "#/components/schemas/toy.v1.Colour", "enum": ["RED"]},
-        "maybe": {"type": "string"},
+        "maybe": {"type": "string", "anyOf": [{"const": ""}, {"minLength": 3}]},
         "kind": {"type": "string", "enum": ["a", "b"]},
         "inner": {"$ref": "#/components/schemas/toy.v1.M"},
         "never": {"type": "string"},
@@ -265,7 +346,7 @@ def test_rules_narrow_what_is_documented() -> None:
     assert (query["name"], query["size"]) == (True, False)
 
 
-def test_who_may_call_is_said_where_the_contract_says_so() -> None:
+def test_who_may_call_is_as_the_contract_says_and_a_token_is_optional_where_it_says_nothing() -> None:
     policy = 'import "tandem/policy/v1/policy.proto";'
     rpcs = "".join(
         f'rpc {access.title().replace("_", "")}(M) returns (M) {{ option (google.api.http) = {{ get: "/{access}" }};'
@@ -278,4 +359,81 @@ def test_who_may_call_is_said_where_the_contract_says_so() -> None:
         "/SIGNED_IN": [{"bearer": []}],
         "/TOKEN_OPTIONAL": [{"bearer": []}, {}],
     }
-    assert all("security" not in one for _, _, one in operations())
+    assert all(one["security"] == [{"bearer": []}, {}] for _, _, one in operations())
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "failures"),
+    [
+        ("get", "/v1/shelves/{shelf}/books", "400 401 403 404 406 429 503 504"),
+        ("get", "/v1/shelves/{shelf}/books/{book}", "400 401 403 404 406 412 429 503 504"),
+        ("delete", "/v1/shelves/{shelf}/books/{book}", "400 401 403 404 406 409 412 429 503 504"),
+        ("post", "/v1/act", "400 401 403 406 409 412 413 415 429 503 504"),
+        ("get", "/v1/downloads", "400 401 403 429 503 504"),
+    ],
+)
+def test_how_an_operation_fails(verb: str, path: str, failures: str) -> None:
+    responses = operation(verb, path)["responses"]
+    assert " ".join(sorted(one for one in responses if one[0] in "45")) == failures
+    for status in failures.split():
+        assert error_of(responses[status])["example"]["code"] == int(status)
+
+
+def test_what_anybody_may_call_asks_nobody_who_they_are() -> None:
+    policy = 'import "tandem/policy/v1/policy.proto";'
+    rpc = (
+        'rpc Get(M) returns (M) { option (google.api.http) = { get: "/m" };'
+        " option (tandem.policy.v1.method) = { access: ANYONE }; }"
+    )
+    made = written(toy.little(f"{policy} message M {{ string a = 1; }} service S {{ {rpc} }}"))
+    assert not {"401", "403", "404"} & set(made["paths"]["/m"]["get"]["responses"])
+
+
+def test_what_a_caller_has_to_bring_along_is_said() -> None:
+    policy = 'import "tandem/policy/v1/policy.proto";'
+    rpc = (
+        'rpc Get(M) returns (M) { option (google.api.http) = { get: "/m" };'
+        ' option (tandem.policy.v1.method) = { access: SIGNED_IN permission: "m.read" scope: "read" }; }'
+    )
+    made = written(toy.little(f"{policy} message M {{ string a = 1; }} service S {{\n// Gets it.\n{rpc} }}"))
+    get = made["paths"]["/m"]["get"]
+    assert get["description"] == "Gets it.\n\nPermission: `m.read`. Scope of a machine's token: `read`."
+    assert (get["summary"], get["x-rate-class"]) == ("Gets it", "read")
+    assert operation("post", "/v1/act")["x-rate-class"] == "write"
+
+
+def test_what_only_servers_set_is_read_only() -> None:
+    contract = toy.little(
+        'import "google/api/field_behavior.proto";'
+        "message M { string a = 1 [(google.api.field_behavior) = OUTPUT_ONLY]; string b = 2;\n"
+        "// The tag. Output only.\nstring c = 3; string d = 4 [(google.api.field_behavior) = REQUIRED]; }"
+        'service S { rpc Put(M) returns (M) { option (google.api.http) = { put: "/m" body: "*" }; } }'
+    )
+    made = written(contract)
+    properties = made["components"]["schemas"]["toy.v1.M"]["properties"]
+    assert [name for name, one in properties.items() if one.get("readOnly")] == ["a", "c"]
+    put = made["paths"]["/m"]["put"]
+    assert put["requestBody"]["content"]["application/json"]["example"] == {"b": "B", "d": "D"}
+    assert put["responses"]["200"]["content"]["application/json"]["example"] == {"a": "A", "b": "B", "c": "C", "d": "D"}
+
+
+def test_members_of_a_oneof_exclude_each_other() -> None:
+    judge = validator({"$ref": "#/components/schemas/library.v1.Everything"})
+    assert judge.is_valid({"choiceText": "x"})
+    assert not judge.is_valid({"choiceText": "x", "choiceNumber": 1})
+
+
+def test_what_has_another_place_is_not_wanted_in_the_body() -> None:
+    rules = """
+        message M {
+          string my_shelf = 1 [(buf.validate.field).required = true];
+          string client_id = 2 [(buf.validate.field).required = true];
+          string title = 3 [(buf.validate.field).required = true];
+        }
+        service S { rpc Put(M) returns (M) { option (google.api.http) = { put: "/m/{my_shelf}" body: "*" };
+          option (tandem.gateway.v1.method) = { basic_username: "client_id" }; } }
+    """
+    put = written(parsed(toy.compiled_with_rules(rules)))["paths"]["/m/{my_shelf}"]["put"]
+    content = put["requestBody"]["content"]["application/json"]
+    assert content["schema"]["required"] == ["title"]
+    assert content["example"] == {"title": "Title"}

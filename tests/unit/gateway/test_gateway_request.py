@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 from google.protobuf import json_format
+from protobuf import message_from_json_value
 
 from gateway import templates
 from gateway.errors import Violation
+from gateway.transcode import shapes
 from gateway.transcode.request import IDEMPOTENCY_KEY, IF_MATCH, Request
 from gateway.transcode.shapes import Shapes
 from tests.unit.gateway import toy
@@ -208,6 +210,13 @@ def test_reads_a_query(query: str, message: dict[str, Any]) -> None:
         (ECHO_QUERY, [], "mask=my_field", "mask", "expected field paths in lowerCamelCase"),
         (ECHO_QUERY, [], "nested=x", "nested", "is a message and cannot be used"),
         (ECHO_QUERY, [], "nested.nothing=x", "nested.nothing", "library.v1.Nested has no field 'nothing'"),
+        (
+            ECHO_QUERY,
+            [],
+            f"nested.{'inner.' * 600}name=x",
+            f"nested.{'inner.' * 600}name",
+            "not a query parameter of this method: nested deeper than 100 levels",
+        ),
         (ECHO_QUERY, [], "counts=x", "counts", "is a map and takes counts[KEY]=VALUE"),
         (ECHO_QUERY, [], "counts[a]=x", "counts[a]", "expected a 32-bit integer"),
         (ECHO_QUERY, [], "counts[a]=9999999999", "counts[a]", "expected a 32-bit integer"),
@@ -216,6 +225,8 @@ def test_reads_a_query(query: str, message: dict[str, Any]) -> None:
         (ECHO_QUERY, [], "by_number[1]=x", "by_number[1]", "is a map of messages"),
         (ECHO_QUERY, [], "struct=[]", "struct", "expected an object"),
         (ECHO_QUERY, [], "struct={", "struct", "expected an object"),
+        (ECHO_QUERY, [], "struct=" + "[NaN," + "[" * 3000, "struct", "expected an object"),
+        (ECHO_QUERY, [], "struct=" + '{"a":' * 40 + "1" + "}" * 40, "struct", "nested deeper than 30 levels"),
         (ECHO_QUERY, [], "value=x", "value", "expected any JSON value"),
         (ECHO_QUERY, [], 'value={"a":1,"a":1}', "value", "expected any JSON value"),
         (ECHO_QUERY, [], "any={}", "any", "is a message and cannot be used"),
@@ -293,6 +304,14 @@ def test_refuses_a_query_or_a_path(route: Route, values: list[str], query: str, 
         (ECHO, [], '{"any":{"@type":"x/no.Such"}}', "any", 'expected an object with an "@type" that this server knows'),
         (ECHO, [], '{"mask":"my_field"}', "mask", "expected field paths in lowerCamelCase"),
         (ECHO, [], '{"text":' + "9" * 5000 + "}", "", "a number too large for any field"),
+        (ECHO, [], '{"text":NaN', "", "malformed JSON at line 1, column 12"),
+        (ECHO, [], '{"numbers":[1e999,', "", "malformed JSON at line 1, column 19"),
+        (ECHO, [], '{"struct":{"a":1,"a":2}, "b', "", "malformed JSON at line 1, column 26"),
+        (ECHO, [], '{"value":NaN}{}', "", "more than one JSON value at line 1, column 14"),
+        (ECHO, [], '{"list":[NaN,' + "9" * 5000 + "]}", "", "a number too large for any field"),
+        (ECHO, [], '{"list":[NaN,' + "[" * 100_000, "", "nested deeper than 100 levels"),
+        (ECHO, [], '{"list":[NaN,' + "[" * 700 + "]" * 700 + "]}", "list[0]", "NaN is not JSON"),
+        (ECHO, [], '{"list":[' + "[" * 700 + "]" * 700 + ",NaN]}", "list[1]", "NaN is not JSON"),
         (ECHO, [], '{"value":' + "[" * 100 + "]" * 100 + "}", "", "nested deeper than 100 levels"),
         (ECHO, [], "[" * 100_000, "", "nested deeper than 100 levels"),
         (ECHO, [], '{"nested":' + '{"inner":' * 100 + "{}" + "}" * 101, "", "nested deeper than 100 levels"),
@@ -314,9 +333,112 @@ def test_refuses_a_body_that_is_not_utf_8(body: bytes) -> None:
         request(ECHO).encode([], b"", body)
 
 
+MANY = 2_000
+NUMBERS = ",".join(["1"] * MANY)
+TEXTS = ",".join(['"t"'] * MANY)
+NESTS = ",".join(['{"name":"n","tags":["t"]}'] * MANY)
+
+
+def keyed(item: str) -> str:
+    return ",".join(f'"{index}":{item}' for index in range(MANY))
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        pytest.param(f'{{"numbers":[{NUMBERS},"x"]}}', f"numbers[{MANY}]", id="last of a list"),
+        pytest.param(f'{{"numbers":["x",{NUMBERS},"y"]}}', "numbers[0]", id="first of two in a list"),
+        pytest.param(f'{{"counts":{{{keyed("1")},"b":"x"}}}}', 'counts["b"]', id="map"),
+        pytest.param(f'{{"nests":[{NESTS},{{"tags":[1]}}]}}', f"nests[{MANY}].tags[0]", id="list of messages"),
+        pytest.param(f'{{"nests":[{NESTS},{{}},5]}}', f"nests[{MANY + 1}]", id="not a message"),
+        pytest.param(f'{{"byNumber":{{{keyed("{}")},"x":{{}}}}}}', 'byNumber["x"]', id="key of a map"),
+        pytest.param(
+            f'{{"byNumber":{{{keyed("{}")},"-1":{{"name":1}}}}}}', 'byNumber["-1"].name', id="map of messages"
+        ),
+        pytest.param(f'{{"numbers":[{NUMBERS}],"text":1}}', "text", id="behind a list"),
+        pytest.param(f'{{"names":[{NUMBERS}],"numbers":[{NUMBERS}]}}', "names[0]", id="all of a list"),
+        pytest.param(
+            '{"nested":' + '{"inner":' * 90 + f'{{"tags":["t",{NUMBERS}]}}' + ',"myNumber":"x"}' * 90 + "}",
+            f"nested{'.inner' * 90}.tags[1]",
+            id="deep, and wrong at each level",
+        ),
+        pytest.param(
+            '{"nested":' + '{"inner":' * 90 + f'{{"tags":[{TEXTS}]}}' + ',"myNumber":"x"}' * 90 + "}",
+            f"nested{'.inner' * 89}.myNumber",
+            id="right where it is deepest",
+        ),
+    ],
+)
+def test_finds_what_is_wrong_without_a_look_at_each_value(
+    monkeypatch: pytest.MonkeyPatch, body: str, field: str
+) -> None:
+    calls: list[int] = []
+
+    def counted(kind: Any, tree: Any, **options: Any) -> Any:
+        calls.append(len(json.dumps(tree)))
+        return message_from_json_value(kind, tree, **options)
+
+    monkeypatch.setattr(shapes, "message_from_json_value", counted)
+    with pytest.raises(Violation) as refused:
+        request(ECHO).encode([], b"", body.encode())
+    assert refused.value.field == field
+    assert len(calls) < 300
+    assert sum(calls) < 4 * len(json.dumps(json.loads(body)))
+
+
 def test_reads_ninety_nine_levels() -> None:
     body = '{"nested":' + '{"inner":' * 97 + "{}" + "}" * 98
     assert request(ECHO).encode([], b"", body.encode())
+
+
+FREE = """
+service S { rpc Put(M) returns (M) { option (google.api.http) = { post: "/v1/m" body: "*" }; } }
+message M {
+  M inner = 1;
+  map<string, M> inners = 2;
+  google.protobuf.Struct struct = 3;
+  google.protobuf.Value value = 4;
+  google.protobuf.ListValue list = 5;
+  repeated google.protobuf.Value values = 6;
+  map<string, google.protobuf.Struct> named = 7;
+}
+"""
+
+
+def nested(levels: int) -> str:
+    return '{"a":' * levels + "1" + "}" * levels
+
+
+@pytest.mark.parametrize(
+    ("body", "levels", "field"),
+    [
+        pytest.param('{"struct":LEVELS}', 30, "struct", id="struct"),
+        pytest.param('{"value":LEVELS}', 30, "value", id="value"),
+        pytest.param('{"list":[LEVELS]}', 29, "list", id="list"),
+        pytest.param('{"values":[1,LEVELS]}', 30, "values", id="list of values"),
+        pytest.param('{"named":{"a":LEVELS}}', 30, "named", id="map"),
+        pytest.param(
+            '{"inner":' * 30 + '{"struct":LEVELS}' + "}" * 30, 20, f"{'inner.' * 30}struct", id="deep in messages"
+        ),
+        pytest.param('{"inners":{"a":' * 15 + '{"value":LEVELS}' + "}}" * 15, 20, "", id="deep in maps"),
+    ],
+)
+def test_what_is_free_in_form_has_thirty_levels_or_less(body: str, levels: int, field: str) -> None:
+    """Of the hundred that a server reads, each takes three."""
+    contract = toy.little(FREE)
+    (put,) = contract.methods
+    route = Request(put, put.bindings[0], templates.parse("/v1/m"), Shapes(contract.registry))
+    data = route.encode([], b"", body.replace("LEVELS", nested(levels)).encode())
+    assert toy.google_types(FREE)["toy.v1.M"].FromString(data)
+    with pytest.raises(Violation, match=f"nested deeper than {levels + body.count('[L')} levels") as refused:
+        route.encode([], b"", body.replace("LEVELS", nested(levels + 1)).encode())
+    assert refused.value.field == field or not field
+
+
+def test_reads_a_name_of_a_hundred_levels() -> None:
+    assert request(ECHO_QUERY).encode([], f"nested.{'inner.' * 98}name=x".encode())
+    with pytest.raises(Violation, match="deeper than 100"):
+        request(ECHO_QUERY).encode([], f"nested.{'inner.' * 99}name=x".encode())
 
 
 def test_puts_the_wanted_version_where_the_option_says() -> None:

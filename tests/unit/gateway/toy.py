@@ -21,6 +21,7 @@ package toy.v1;
 import "google/api/annotations.proto";
 import "google/api/httpbody.proto";
 import "google/protobuf/field_mask.proto";
+import "google/protobuf/struct.proto";
 import "google/protobuf/timestamp.proto";
 import "tandem/gateway/v1/gateway.proto";
 """
@@ -77,6 +78,12 @@ def library() -> Contract:
 def little(body: str) -> Contract:
     """A contract of a few lines, in package toy.v1."""
     return parsed(compiled(_HEADER + body))
+
+
+def google_types(body: str) -> dict[str, Any]:
+    """The messages of a contract of a few lines, as google.protobuf has them."""
+    files = FileDescriptorSet.FromString(compiled(_HEADER + body)).file
+    return dict(message_factory.GetMessages(files))
 
 
 def method(name: str) -> Method:

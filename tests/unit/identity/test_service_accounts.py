@@ -8,8 +8,8 @@ from pydantic import SecretStr
 
 from chassis.config import ConfigError, read
 from chassis.ids import new_id
+from chassis.secret import Secret
 from identity_service.__main__ import main
-from identity_service.accounts.domain import Secret
 from identity_service.config import ProvisionSettings
 from identity_service.service_accounts.domain import (
     InvalidScope,
@@ -26,9 +26,12 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 ACCOUNT = ServiceAccount(
     id=ServiceAccountId(new_id()),
     name="robot",
+    description="",
     scopes=frozenset({"work.read", "work.write"}),
     audiences=frozenset({"work"}),
     disabled=False,
+    create_time=NOW,
+    update_time=NOW,
 )
 
 

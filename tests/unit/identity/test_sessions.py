@@ -8,19 +8,44 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chassis.ids import new_id
-from identity_service.accounts.domain import Role, Secret, UserId
-from identity_service.sessions.domain import Held, PresentedToken, Session, Terms, Verdict, mac
+from chassis.secret import Secret
+from identity_service.accounts.domain import Role, User, UserId
+from identity_service.audit.domain import Actor, ActorType
+from identity_service.sessions.domain import Held, LoginPaces, PresentedToken, Session, Terms, Verdict, mac
+from identity_service.throttles.domain import Delay, Pace
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 SECRET = b"s" * 32
 TERMS = Terms(
-    idle=timedelta(days=14), lifetime=timedelta(days=30), grace=timedelta(seconds=30), refreshes_per_minute=30
+    logins=LoginPaces(
+        per_address=Pace("logins", 30, timedelta(minutes=5)),
+        guesses=Delay("guesses", 10, timedelta(seconds=1), timedelta(minutes=1), 100, timedelta(days=1)),
+    ),
+    idle=timedelta(days=14),
+    lifetime=timedelta(days=30),
+    grace=timedelta(seconds=30),
+    refreshes_per_minute=30,
+    most=100,
+)
+LAPTOP = Actor(type=ActorType.NOBODY, address="192.0.2.1", user_agent="laptop")
+PHONE = Actor(type=ActorType.NOBODY, address="192.0.2.2", user_agent="phone")
+ADA = User(
+    id=UserId(new_id()),
+    email="ada@example.com",
+    email_verified=True,
+    username="",
+    full_name="Ada",
+    role=Role.USER,
+    disabled=False,
+    create_time=NOW,
+    update_time=NOW,
+    version=1,
 )
 
 
 @pytest.fixture
 def session() -> Session:
-    return Session.begun(UserId(new_id()), now=NOW, idle=timedelta(days=14), lifetime=timedelta(days=30))
+    return Session.begun(ADA.id, LAPTOP, now=NOW, terms=TERMS)
 
 
 def test_a_token_says_which_session_and_which_generation(session: Session) -> None:
@@ -49,7 +74,7 @@ def test_a_typing_mistake_is_noticed_without_a_look_into_the_database(session: S
 
 
 def test_no_session_outlives_its_lifetime() -> None:
-    short = Session.begun(UserId(new_id()), now=NOW, idle=timedelta(days=14), lifetime=timedelta(days=1))
+    short = Session.begun(ADA.id, LAPTOP, now=NOW, terms=replace(TERMS, lifetime=timedelta(days=1)))
     assert short.idle_expire_time == short.expire_time == NOW + timedelta(days=1)
 
 
@@ -60,11 +85,11 @@ def test_secrets_do_not_print() -> None:
 def test_a_token_is_genuine_for_its_own_session_only(session: Session) -> None:
     presented = PresentedToken.read(session.refresh_token(SECRET))
     assert presented is not None
-    assert presented.is_genuine(Held(session, Role.USER, user_may_sign_in=True), SECRET)
-    assert not presented.is_genuine(Held(session, Role.USER, user_may_sign_in=True), b"x" * 32)
+    assert presented.is_genuine(Held(session, ADA, user_may_sign_in=True), [SECRET])
+    assert not presented.is_genuine(Held(session, ADA, user_may_sign_in=True), [b"x" * 32])
     other = replace(session, refresh_secret=b"x" * 32)
-    assert not presented.is_genuine(Held(other, Role.USER, user_may_sign_in=True), SECRET)
-    assert not presented.is_genuine(None, SECRET)
+    assert not presented.is_genuine(Held(other, ADA, user_may_sign_in=True), [SECRET])
+    assert not presented.is_genuine(None, [SECRET])
 
 
 def test_a_database_dump_alone_makes_no_token(session: Session) -> None:
@@ -72,7 +97,7 @@ def test_a_database_dump_alone_makes_no_token(session: Session) -> None:
     for guess in (b"\0" * 32, session.refresh_secret, session.id.bytes * 2):
         forged = PresentedToken.read(session.refresh_token(guess))
         assert forged is not None
-        assert not forged.is_genuine(Held(session, Role.USER, user_may_sign_in=True), SECRET)
+        assert not forged.is_genuine(Held(session, ADA, user_may_sign_in=True), [SECRET])
 
 
 def verdict(
@@ -94,7 +119,7 @@ DAY = timedelta(days=1)
 @pytest.fixture
 def twice(session: Session) -> Session:
     """Refreshed twice at the very beginning, the second time under a name: its generation is 3."""
-    return session.advanced("", now=NOW, terms=TERMS).advanced("again", now=NOW, terms=TERMS)
+    return session.advanced("", LAPTOP, now=NOW, terms=TERMS).advanced("again", LAPTOP, now=NOW, terms=TERMS)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +160,7 @@ def test_without_grace_every_second_use_is_a_theft(twice: Session) -> None:
 def test_a_session_slides_and_still_ends(session: Session) -> None:
     for day in range(13, 30, 13):
         now = NOW + timedelta(days=day)
-        session = session.advanced("", now=now, terms=TERMS)
+        session = session.advanced("", LAPTOP, now=now, terms=TERMS)
         assert session.idle_expire_time == min(now + timedelta(days=14), NOW + timedelta(days=30))
     assert verdict(session, session.generation, after=30 * DAY - SECOND) is Verdict.ADVANCE
     assert verdict(session, session.generation, after=30 * DAY) is Verdict.INVALID
@@ -144,14 +169,14 @@ def test_a_session_slides_and_still_ends(session: Session) -> None:
 @given(st.integers(1, 100))
 def test_a_minutes_worth_of_steps_may_be_taken_at_once_and_then_one_at_a_time(limit: int) -> None:
     terms = replace(TERMS, refreshes_per_minute=limit)
-    session = Session.begun(UserId(new_id()), now=NOW, idle=terms.idle, lifetime=terms.lifetime)
+    session = Session.begun(ADA.id, LAPTOP, now=NOW, terms=terms)
     for _ in range(limit):
         assert verdict(session, session.generation, terms=terms) is Verdict.ADVANCE
-        session = session.advanced("", now=NOW, terms=terms)
+        session = session.advanced("", LAPTOP, now=NOW, terms=terms)
     assert verdict(session, session.generation, terms=terms) is Verdict.TOO_FAST
     assert verdict(session, session.generation - 1, terms=terms) is Verdict.REPEAT, "not a step"
     pause = session.pause(NOW, terms)
     assert timedelta() < pause <= terms.pace
     assert verdict(session, session.generation, after=pause, terms=terms) is Verdict.ADVANCE
-    session = session.advanced("", now=NOW + pause, terms=terms)
+    session = session.advanced("", LAPTOP, now=NOW + pause, terms=terms)
     assert verdict(session, session.generation, after=pause, terms=terms) is Verdict.TOO_FAST

@@ -18,7 +18,8 @@ STARTER = """
 import signal, sys, time
 from standalone.guarded import Guarded
 argv = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
-print(Guarded.started(argv, stop=[(signal.SIGTERM, 20)], output=2).pid, flush=True)
+program = Guarded.started(argv, stop=[(signal.SIGTERM, 20)], output=2)  # stopped when nobody holds it any more
+print(program.pid, flush=True)
 time.sleep(60)
 """
 

@@ -125,7 +125,7 @@ def test_a_setting_that_makes_no_sense_is_one_line(
 
 def test_the_welcome_says_where_everything_is() -> None:
     gateway, identity, work = (Address("X", "127.0.0.1", port) for port in (1, 2, 3))
-    text = welcome(gateway, identity, work)
+    text = welcome(gateway, identity, work, Path("/somewhere/mail"))
     assert "http://127.0.0.1:1\n" in text
     assert "grpcurl -plaintext 127.0.0.1:3 list" in text
 

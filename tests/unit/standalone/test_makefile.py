@@ -21,9 +21,21 @@ def make(*arguments: str, folder: Path = PROJECT) -> "subprocess.CompletedProces
 def test_make_alone_says_what_there_is() -> None:
     done = make()
     assert done.returncode == 0
-    for target in ("run", "dev", "test", "test-engines", "check", "lint", "types", "proto", "proto-check"):
+    for target in (
+        "run",
+        "demo",
+        "demo-large",
+        "dev",
+        "test",
+        "test-engines",
+        "check",
+        "lint",
+        "types",
+        "proto",
+        "proto-check",
+    ):
         assert f"\n  {target} " in done.stdout
-    for target in ("migrate", "bench", "lock", "clean", "help"):
+    for target in ("demo", "demo-large", "migrate", "bench", "bench-gateway", "lock", "clean", "help"):
         assert f"\n  {target} " in done.stdout
 
 

@@ -7,10 +7,12 @@ from itertools import islice, product
 import pytest
 
 from chassis.errors import InvalidArgument
+from chassis.etags import EtagMismatch
 from chassis.ids import new_id
 from work_service.access import Caller, Role, UserId
-from work_service.journal.domain import EtagMismatch, changes
+from work_service.journal.domain import changes
 from work_service.members.domain import LastOwner, Member
+from work_service.positions import initial
 from work_service.projects.domain import NewProject, ProjectId, slug_of
 from work_service.tasks.domain import (
     MOVES,
@@ -36,6 +38,12 @@ TASK = Task(
     priority=Priority.MEDIUM,
     creator_id=UserId(new_id()),
     assignee_id=None,
+    category_id=None,
+    labels=(),
+    parent_id=None,
+    position=initial(1),
+    annotations={},
+    external_id=None,
     due_time=None,
     complete_time=None,
     create_time=NOW,

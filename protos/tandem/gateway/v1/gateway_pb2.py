@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftandem/gateway/v1/gateway.proto\x12\x11tandem.gateway.v1\x1a google/protobuf/descriptor.proto\"\x9b\x03\n\nRestMethod\x12\x16\n\x0esuccess_status\x18\x01 \x01(\x05\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x10\n\x08if_match\x18\x04 \x01(\t\x12\x15\n\rcache_control\x18\x05 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x06 \x01(\t\x12\x19\n\x11proto_field_names\x18\x07 \x01(\x08\x12\x11\n\tform_body\x18\x08 \x01(\x08\x12\x16\n\x0e\x62\x61sic_username\x18\t \x01(\t\x12\x16\n\x0e\x62\x61sic_password\x18\n \x01(\t\x12=\n\x0b\x65rror_style\x18\x0b \x01(\x0e\x32(.tandem.gateway.v1.RestMethod.ErrorStyle\x12\x16\n\x0eignore_unknown\x18\x0c \x01(\x08\x12\x11\n\tstream_id\x18\r \x01(\t\x12\x15\n\rlast_event_id\x18\x0e \x01(\t\"4\n\nErrorStyle\x12\x1b\n\x17\x45RROR_STYLE_UNSPECIFIED\x10\x00\x12\t\n\x05OAUTH\x10\x01:O\n\x06method\x12\x1e.google.protobuf.MethodOptions\x18\xb3\x8b\x03 \x01(\x0b\x32\x1d.tandem.gateway.v1.RestMethodb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftandem/gateway/v1/gateway.proto\x12\x11tandem.gateway.v1\x1a google/protobuf/descriptor.proto\"\xc5\x04\n\nRestMethod\x12\x16\n\x0esuccess_status\x18\x01 \x01(\x05\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\x12\x10\n\x08if_match\x18\x04 \x01(\t\x12\x15\n\rcache_control\x18\x05 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x06 \x01(\t\x12\x19\n\x11proto_field_names\x18\x07 \x01(\x08\x12\x11\n\tform_body\x18\x08 \x01(\x08\x12\x16\n\x0e\x62\x61sic_username\x18\t \x01(\t\x12\x16\n\x0e\x62\x61sic_password\x18\n \x01(\t\x12=\n\x0b\x65rror_style\x18\x0b \x01(\x0e\x32(.tandem.gateway.v1.RestMethod.ErrorStyle\x12\x16\n\x0eignore_unknown\x18\x0c \x01(\x08\x12\x11\n\tstream_id\x18\r \x01(\t\x12\x15\n\rlast_event_id\x18\x0e \x01(\t\x12;\n\nrate_class\x18\x0f \x01(\x0e\x32\'.tandem.gateway.v1.RestMethod.RateClass\x12\x14\n\x0c\x63ontent_etag\x18\x10 \x01(\x08\x12\x17\n\x0fif_match_quoted\x18\x11 \x01(\x08\"4\n\nErrorStyle\x12\x1b\n\x17\x45RROR_STYLE_UNSPECIFIED\x10\x00\x12\t\n\x05OAUTH\x10\x01\"<\n\tRateClass\x12\x1a\n\x16RATE_CLASS_UNSPECIFIED\x10\x00\x12\x08\n\x04READ\x10\x01\x12\t\n\x05WRITE\x10\x02:O\n\x06method\x12\x1e.google.protobuf.MethodOptions\x18\xb3\x8b\x03 \x01(\x0b\x32\x1d.tandem.gateway.v1.RestMethodb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tandem.gateway.v1.gateway_p
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RESTMETHOD']._serialized_start=89
-  _globals['_RESTMETHOD']._serialized_end=500
-  _globals['_RESTMETHOD_ERRORSTYLE']._serialized_start=448
-  _globals['_RESTMETHOD_ERRORSTYLE']._serialized_end=500
+  _globals['_RESTMETHOD']._serialized_end=670
+  _globals['_RESTMETHOD_ERRORSTYLE']._serialized_start=556
+  _globals['_RESTMETHOD_ERRORSTYLE']._serialized_end=608
+  _globals['_RESTMETHOD_RATECLASS']._serialized_start=610
+  _globals['_RESTMETHOD_RATECLASS']._serialized_end=670
 # @@protoc_insertion_point(module_scope)

@@ -50,6 +50,29 @@ class RestMethod(_message.Message):
     becomes the error.
     """
 
+    class _RateClass:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _RateClassEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[RestMethod._RateClass.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        RATE_CLASS_UNSPECIFIED: RestMethod._RateClass.ValueType  # 0
+        """READ for methods that only read (NO_SIDE_EFFECTS, or behind a route by GET), WRITE for all others."""
+        READ: RestMethod._RateClass.ValueType  # 1
+        """The larger one."""
+        WRITE: RestMethod._RateClass.ValueType  # 2
+        """The smaller one: what costs more."""
+
+    class RateClass(_RateClass, metaclass=_RateClassEnumTypeWrapper):
+        """Budgets of calls."""
+
+    RATE_CLASS_UNSPECIFIED: RestMethod.RateClass.ValueType  # 0
+    """READ for methods that only read (NO_SIDE_EFFECTS, or behind a route by GET), WRITE for all others."""
+    READ: RestMethod.RateClass.ValueType  # 1
+    """The larger one."""
+    WRITE: RestMethod.RateClass.ValueType  # 2
+    """The smaller one: what costs more."""
+
     SUCCESS_STATUS_FIELD_NUMBER: _builtins.int
     LOCATION_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
@@ -64,6 +87,9 @@ class RestMethod(_message.Message):
     IGNORE_UNKNOWN_FIELD_NUMBER: _builtins.int
     STREAM_ID_FIELD_NUMBER: _builtins.int
     LAST_EVENT_ID_FIELD_NUMBER: _builtins.int
+    RATE_CLASS_FIELD_NUMBER: _builtins.int
+    CONTENT_ETAG_FIELD_NUMBER: _builtins.int
+    IF_MATCH_QUOTED_FIELD_NUMBER: _builtins.int
     success_status: _builtins.int
     """The status of a successful answer: 0 stands for 200. With 204 the response message is not written."""
     location: _builtins.str
@@ -110,6 +136,16 @@ class RestMethod(_message.Message):
     """Server streams: the request field that the `Last-Event-ID` header fills, so that a client that connects again goes on
     where it was. It wins over the query, because browsers repeat the whole URL.
     """
+    rate_class: Global___RestMethod.RateClass.ValueType
+    """Which budget of calls a minute this method is counted against. Anonymous calls, and those whose token no server has
+    accepted so far, are counted against their address instead.
+    """
+    content_etag: _builtins.bool
+    """Whether the entity tag is made of the answer itself, for answers that have no version: then `If-None-Match` works, too."""
+    if_match_quoted: _builtins.bool
+    """Whether the field that `If-Match` fills holds the tag in its quotes (`"1"`, as AIP-154 has it), and not what is
+    between them. The field that becomes the `ETag` header may always be either.
+    """
     def __init__(
         self,
         *,
@@ -127,10 +163,13 @@ class RestMethod(_message.Message):
         ignore_unknown: _builtins.bool = ...,
         stream_id: _builtins.str = ...,
         last_event_id: _builtins.str = ...,
+        rate_class: Global___RestMethod.RateClass.ValueType = ...,
+        content_etag: _builtins.bool = ...,
+        if_match_quoted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["basic_password", b"basic_password", "basic_username", b"basic_username", "cache_control", b"cache_control", "error_style", b"error_style", "etag", b"etag", "form_body", b"form_body", "idempotency_key", b"idempotency_key", "if_match", b"if_match", "ignore_unknown", b"ignore_unknown", "last_event_id", b"last_event_id", "location", b"location", "proto_field_names", b"proto_field_names", "stream_id", b"stream_id", "success_status", b"success_status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["basic_password", b"basic_password", "basic_username", b"basic_username", "cache_control", b"cache_control", "content_etag", b"content_etag", "error_style", b"error_style", "etag", b"etag", "form_body", b"form_body", "idempotency_key", b"idempotency_key", "if_match", b"if_match", "if_match_quoted", b"if_match_quoted", "ignore_unknown", b"ignore_unknown", "last_event_id", b"last_event_id", "location", b"location", "proto_field_names", b"proto_field_names", "rate_class", b"rate_class", "stream_id", b"stream_id", "success_status", b"success_status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

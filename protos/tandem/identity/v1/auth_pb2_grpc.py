@@ -60,6 +60,61 @@ class AuthServiceStub:
                 request_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.GetMeRequest.SerializeToString,
                 response_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.GetMeResponse.FromString,
                 _registered_method=True)
+        self.UpdateMe = channel.unary_unary(
+                '/tandem.identity.v1.AuthService/UpdateMe',
+                request_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.UpdateMeRequest.SerializeToString,
+                response_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.UpdateMeResponse.FromString,
+                _registered_method=True)
+        self.DeleteMe = channel.unary_unary(
+                '/tandem.identity.v1.AuthService/DeleteMe',
+                request_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.DeleteMeRequest.SerializeToString,
+                response_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.DeleteMeResponse.FromString,
+                _registered_method=True)
+        self.ChangePassword = channel.unary_unary(
+                '/tandem.identity.v1.AuthService/ChangePassword',
+                request_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.ChangePasswordRequest.SerializeToString,
+                response_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.ChangePasswordResponse.FromString,
+                _registered_method=True)
+        self.ChangeEmail = channel.unary_unary(
+                '/tandem.identity.v1.AuthService/ChangeEmail',
+                request_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.ChangeEmailRequest.SerializeToString,
+                response_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.ChangeEmailResponse.FromString,
+                _registered_method=True)
+        self.SendVerificationEmail = channel.unary_unary(
+                '/tandem.identity.v1.AuthService/SendVerificationEmail',
+                request_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.SendVerificationEmailRequest.SerializeToString,
+                response_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.SendVerificationEmailResponse.FromString,
+                _registered_method=True)
+        self.VerifyEmail = channel.unary_unary(
+                '/tandem.identity.v1.AuthService/VerifyEmail',
+                request_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.VerifyEmailRequest.SerializeToString,
+                response_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.VerifyEmailResponse.FromString,
+                _registered_method=True)
+        self.RequestPasswordReset = channel.unary_unary(
+                '/tandem.identity.v1.AuthService/RequestPasswordReset',
+                request_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.RequestPasswordResetRequest.SerializeToString,
+                response_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.RequestPasswordResetResponse.FromString,
+                _registered_method=True)
+        self.ResetPassword = channel.unary_unary(
+                '/tandem.identity.v1.AuthService/ResetPassword',
+                request_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.ResetPasswordRequest.SerializeToString,
+                response_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.ResetPasswordResponse.FromString,
+                _registered_method=True)
+        self.ListSessions = channel.unary_unary(
+                '/tandem.identity.v1.AuthService/ListSessions',
+                request_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.ListSessionsRequest.SerializeToString,
+                response_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.ListSessionsResponse.FromString,
+                _registered_method=True)
+        self.RevokeSession = channel.unary_unary(
+                '/tandem.identity.v1.AuthService/RevokeSession',
+                request_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.RevokeSessionRequest.SerializeToString,
+                response_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.RevokeSessionResponse.FromString,
+                _registered_method=True)
+        self.RevokeAllSessions = channel.unary_unary(
+                '/tandem.identity.v1.AuthService/RevokeAllSessions',
+                request_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.RevokeAllSessionsRequest.SerializeToString,
+                response_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.RevokeAllSessionsResponse.FromString,
+                _registered_method=True)
 
 
 class AuthServiceServicer:
@@ -67,8 +122,8 @@ class AuthServiceServicer:
     """
 
     def Register(self, request, context):
-        """Registers a person. The answer is the same whether or not the address is known already, so that nobody
-        learns who has an account here.
+        """Registers a person, and sends mail to the address. The answer is the same whether or not the address is known already, so
+        that nobody learns who has an account here; the owner of a known address is told by mail.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,7 +147,7 @@ class AuthServiceServicer:
 
     def Logout(self, request, context):
         """Ends a session: the one of the refresh token, or else the caller's. Ending a session that has ended, or that never was, is
-        no error; naming none is. Access tokens of the session are good until they expire, a few minutes later.
+        no error; naming none is. The session's access tokens are refused everywhere within two seconds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -100,6 +155,88 @@ class AuthServiceServicer:
 
     def GetMe(self, request, context):
         """Says who the caller is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateMe(self, request, context):
+        """Changes the caller's own profile: `full_name` and `username`. Every other field is left as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteMe(self, request, context):
+        """Deletes the caller's account, and ends all of its sessions. An administrator can bring it back for 30 days.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangePassword(self, request, context):
+        """Gives the caller another password. The other sessions end; the one that the call is made with goes on. The caller is
+        told by mail.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeEmail(self, request, context):
+        """Gives the caller another e-mail address, once they have shown that it is theirs: mail with a token for VerifyEmail goes to
+        the new address, and word of it to the old one. The answer is the same whether or not the address has an account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SendVerificationEmail(self, request, context):
+        """Sends the caller mail with a token for VerifyEmail; earlier ones stop working. Nothing is sent when the address is
+        verified already.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyEmail(self, request, context):
+        """Shows that mail to an address arrives. A token works once, and as long as nothing has changed that it was made for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RequestPasswordReset(self, request, context):
+        """Sends mail with a token for ResetPassword to the owner of the address, if there is one. The answer is the same if there
+        is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetPassword(self, request, context):
+        """Sets a password with a token that came by mail, for whoever has forgotten theirs or was invited. All sessions end, and the
+        address counts as verified: mail to it has arrived.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSessions(self, request, context):
+        """Lists the caller's sessions that have not ended, the one that was used last first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeSession(self, request, context):
+        """Ends one of the caller's sessions. Its access tokens are refused everywhere within two seconds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeAllSessions(self, request, context):
+        """Ends all of the caller's sessions, the one that the call is made with included unless it is to be kept.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,6 +269,61 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.GetMe,
                     request_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.GetMeRequest.FromString,
                     response_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.GetMeResponse.SerializeToString,
+            ),
+            'UpdateMe': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateMe,
+                    request_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.UpdateMeRequest.FromString,
+                    response_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.UpdateMeResponse.SerializeToString,
+            ),
+            'DeleteMe': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteMe,
+                    request_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.DeleteMeRequest.FromString,
+                    response_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.DeleteMeResponse.SerializeToString,
+            ),
+            'ChangePassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangePassword,
+                    request_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.ChangePasswordRequest.FromString,
+                    response_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.ChangePasswordResponse.SerializeToString,
+            ),
+            'ChangeEmail': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeEmail,
+                    request_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.ChangeEmailRequest.FromString,
+                    response_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.ChangeEmailResponse.SerializeToString,
+            ),
+            'SendVerificationEmail': grpc.unary_unary_rpc_method_handler(
+                    servicer.SendVerificationEmail,
+                    request_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.SendVerificationEmailRequest.FromString,
+                    response_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.SendVerificationEmailResponse.SerializeToString,
+            ),
+            'VerifyEmail': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyEmail,
+                    request_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.VerifyEmailRequest.FromString,
+                    response_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.VerifyEmailResponse.SerializeToString,
+            ),
+            'RequestPasswordReset': grpc.unary_unary_rpc_method_handler(
+                    servicer.RequestPasswordReset,
+                    request_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.RequestPasswordResetRequest.FromString,
+                    response_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.RequestPasswordResetResponse.SerializeToString,
+            ),
+            'ResetPassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetPassword,
+                    request_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.ResetPasswordRequest.FromString,
+                    response_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.ResetPasswordResponse.SerializeToString,
+            ),
+            'ListSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSessions,
+                    request_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.ListSessionsRequest.FromString,
+                    response_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.ListSessionsResponse.SerializeToString,
+            ),
+            'RevokeSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeSession,
+                    request_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.RevokeSessionRequest.FromString,
+                    response_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.RevokeSessionResponse.SerializeToString,
+            ),
+            'RevokeAllSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeAllSessions,
+                    request_deserializer=tandem_dot_identity_dot_v1_dot_auth__pb2.RevokeAllSessionsRequest.FromString,
+                    response_serializer=tandem_dot_identity_dot_v1_dot_auth__pb2.RevokeAllSessionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -270,6 +462,303 @@ class AuthService:
             '/tandem.identity.v1.AuthService/GetMe',
             tandem_dot_identity_dot_v1_dot_auth__pb2.GetMeRequest.SerializeToString,
             tandem_dot_identity_dot_v1_dot_auth__pb2.GetMeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateMe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.identity.v1.AuthService/UpdateMe',
+            tandem_dot_identity_dot_v1_dot_auth__pb2.UpdateMeRequest.SerializeToString,
+            tandem_dot_identity_dot_v1_dot_auth__pb2.UpdateMeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteMe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.identity.v1.AuthService/DeleteMe',
+            tandem_dot_identity_dot_v1_dot_auth__pb2.DeleteMeRequest.SerializeToString,
+            tandem_dot_identity_dot_v1_dot_auth__pb2.DeleteMeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangePassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.identity.v1.AuthService/ChangePassword',
+            tandem_dot_identity_dot_v1_dot_auth__pb2.ChangePasswordRequest.SerializeToString,
+            tandem_dot_identity_dot_v1_dot_auth__pb2.ChangePasswordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeEmail(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.identity.v1.AuthService/ChangeEmail',
+            tandem_dot_identity_dot_v1_dot_auth__pb2.ChangeEmailRequest.SerializeToString,
+            tandem_dot_identity_dot_v1_dot_auth__pb2.ChangeEmailResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SendVerificationEmail(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.identity.v1.AuthService/SendVerificationEmail',
+            tandem_dot_identity_dot_v1_dot_auth__pb2.SendVerificationEmailRequest.SerializeToString,
+            tandem_dot_identity_dot_v1_dot_auth__pb2.SendVerificationEmailResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyEmail(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.identity.v1.AuthService/VerifyEmail',
+            tandem_dot_identity_dot_v1_dot_auth__pb2.VerifyEmailRequest.SerializeToString,
+            tandem_dot_identity_dot_v1_dot_auth__pb2.VerifyEmailResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RequestPasswordReset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.identity.v1.AuthService/RequestPasswordReset',
+            tandem_dot_identity_dot_v1_dot_auth__pb2.RequestPasswordResetRequest.SerializeToString,
+            tandem_dot_identity_dot_v1_dot_auth__pb2.RequestPasswordResetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetPassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.identity.v1.AuthService/ResetPassword',
+            tandem_dot_identity_dot_v1_dot_auth__pb2.ResetPasswordRequest.SerializeToString,
+            tandem_dot_identity_dot_v1_dot_auth__pb2.ResetPasswordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.identity.v1.AuthService/ListSessions',
+            tandem_dot_identity_dot_v1_dot_auth__pb2.ListSessionsRequest.SerializeToString,
+            tandem_dot_identity_dot_v1_dot_auth__pb2.ListSessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.identity.v1.AuthService/RevokeSession',
+            tandem_dot_identity_dot_v1_dot_auth__pb2.RevokeSessionRequest.SerializeToString,
+            tandem_dot_identity_dot_v1_dot_auth__pb2.RevokeSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeAllSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.identity.v1.AuthService/RevokeAllSessions',
+            tandem_dot_identity_dot_v1_dot_auth__pb2.RevokeAllSessionsRequest.SerializeToString,
+            tandem_dot_identity_dot_v1_dot_auth__pb2.RevokeAllSessionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

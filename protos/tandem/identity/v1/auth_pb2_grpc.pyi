@@ -34,8 +34,8 @@ class AuthServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AuthServiceAsyncStub: ...
     Register: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RegisterRequest, _auth_pb2.RegisterResponse]
-    """Registers a person. The answer is the same whether or not the address is known already, so that nobody
-    learns who has an account here.
+    """Registers a person, and sends mail to the address. The answer is the same whether or not the address is known already, so
+    that nobody learns who has an account here; the owner of a known address is told by mail.
     """
     Login: _grpc.UnaryUnaryMultiCallable[_auth_pb2.LoginRequest, _auth_pb2.LoginResponse]
     """Opens a session. A wrong password, an unknown address and a disabled account get one and the same answer."""
@@ -46,10 +46,42 @@ class AuthServiceStub:
     """
     Logout: _grpc.UnaryUnaryMultiCallable[_auth_pb2.LogoutRequest, _auth_pb2.LogoutResponse]
     """Ends a session: the one of the refresh token, or else the caller's. Ending a session that has ended, or that never was, is
-    no error; naming none is. Access tokens of the session are good until they expire, a few minutes later.
+    no error; naming none is. The session's access tokens are refused everywhere within two seconds.
     """
     GetMe: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetMeRequest, _auth_pb2.GetMeResponse]
     """Says who the caller is."""
+    UpdateMe: _grpc.UnaryUnaryMultiCallable[_auth_pb2.UpdateMeRequest, _auth_pb2.UpdateMeResponse]
+    """Changes the caller's own profile: `full_name` and `username`. Every other field is left as it is."""
+    DeleteMe: _grpc.UnaryUnaryMultiCallable[_auth_pb2.DeleteMeRequest, _auth_pb2.DeleteMeResponse]
+    """Deletes the caller's account, and ends all of its sessions. An administrator can bring it back for 30 days."""
+    ChangePassword: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ChangePasswordRequest, _auth_pb2.ChangePasswordResponse]
+    """Gives the caller another password. The other sessions end; the one that the call is made with goes on. The caller is
+    told by mail.
+    """
+    ChangeEmail: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ChangeEmailRequest, _auth_pb2.ChangeEmailResponse]
+    """Gives the caller another e-mail address, once they have shown that it is theirs: mail with a token for VerifyEmail goes to
+    the new address, and word of it to the old one. The answer is the same whether or not the address has an account.
+    """
+    SendVerificationEmail: _grpc.UnaryUnaryMultiCallable[_auth_pb2.SendVerificationEmailRequest, _auth_pb2.SendVerificationEmailResponse]
+    """Sends the caller mail with a token for VerifyEmail; earlier ones stop working. Nothing is sent when the address is
+    verified already.
+    """
+    VerifyEmail: _grpc.UnaryUnaryMultiCallable[_auth_pb2.VerifyEmailRequest, _auth_pb2.VerifyEmailResponse]
+    """Shows that mail to an address arrives. A token works once, and as long as nothing has changed that it was made for."""
+    RequestPasswordReset: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RequestPasswordResetRequest, _auth_pb2.RequestPasswordResetResponse]
+    """Sends mail with a token for ResetPassword to the owner of the address, if there is one. The answer is the same if there
+    is none.
+    """
+    ResetPassword: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ResetPasswordRequest, _auth_pb2.ResetPasswordResponse]
+    """Sets a password with a token that came by mail, for whoever has forgotten theirs or was invited. All sessions end, and the
+    address counts as verified: mail to it has arrived.
+    """
+    ListSessions: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListSessionsRequest, _auth_pb2.ListSessionsResponse]
+    """Lists the caller's sessions that have not ended, the one that was used last first."""
+    RevokeSession: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RevokeSessionRequest, _auth_pb2.RevokeSessionResponse]
+    """Ends one of the caller's sessions. Its access tokens are refused everywhere within two seconds."""
+    RevokeAllSessions: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RevokeAllSessionsRequest, _auth_pb2.RevokeAllSessionsResponse]
+    """Ends all of the caller's sessions, the one that the call is made with included unless it is to be kept."""
 
 @_typing.type_check_only
 class AuthServiceAsyncStub(AuthServiceStub):
@@ -57,8 +89,8 @@ class AuthServiceAsyncStub(AuthServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Register: _aio.UnaryUnaryMultiCallable[_auth_pb2.RegisterRequest, _auth_pb2.RegisterResponse]  # type: ignore[assignment]
-    """Registers a person. The answer is the same whether or not the address is known already, so that nobody
-    learns who has an account here.
+    """Registers a person, and sends mail to the address. The answer is the same whether or not the address is known already, so
+    that nobody learns who has an account here; the owner of a known address is told by mail.
     """
     Login: _aio.UnaryUnaryMultiCallable[_auth_pb2.LoginRequest, _auth_pb2.LoginResponse]  # type: ignore[assignment]
     """Opens a session. A wrong password, an unknown address and a disabled account get one and the same answer."""
@@ -69,10 +101,42 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """
     Logout: _aio.UnaryUnaryMultiCallable[_auth_pb2.LogoutRequest, _auth_pb2.LogoutResponse]  # type: ignore[assignment]
     """Ends a session: the one of the refresh token, or else the caller's. Ending a session that has ended, or that never was, is
-    no error; naming none is. Access tokens of the session are good until they expire, a few minutes later.
+    no error; naming none is. The session's access tokens are refused everywhere within two seconds.
     """
     GetMe: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetMeRequest, _auth_pb2.GetMeResponse]  # type: ignore[assignment]
     """Says who the caller is."""
+    UpdateMe: _aio.UnaryUnaryMultiCallable[_auth_pb2.UpdateMeRequest, _auth_pb2.UpdateMeResponse]  # type: ignore[assignment]
+    """Changes the caller's own profile: `full_name` and `username`. Every other field is left as it is."""
+    DeleteMe: _aio.UnaryUnaryMultiCallable[_auth_pb2.DeleteMeRequest, _auth_pb2.DeleteMeResponse]  # type: ignore[assignment]
+    """Deletes the caller's account, and ends all of its sessions. An administrator can bring it back for 30 days."""
+    ChangePassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ChangePasswordRequest, _auth_pb2.ChangePasswordResponse]  # type: ignore[assignment]
+    """Gives the caller another password. The other sessions end; the one that the call is made with goes on. The caller is
+    told by mail.
+    """
+    ChangeEmail: _aio.UnaryUnaryMultiCallable[_auth_pb2.ChangeEmailRequest, _auth_pb2.ChangeEmailResponse]  # type: ignore[assignment]
+    """Gives the caller another e-mail address, once they have shown that it is theirs: mail with a token for VerifyEmail goes to
+    the new address, and word of it to the old one. The answer is the same whether or not the address has an account.
+    """
+    SendVerificationEmail: _aio.UnaryUnaryMultiCallable[_auth_pb2.SendVerificationEmailRequest, _auth_pb2.SendVerificationEmailResponse]  # type: ignore[assignment]
+    """Sends the caller mail with a token for VerifyEmail; earlier ones stop working. Nothing is sent when the address is
+    verified already.
+    """
+    VerifyEmail: _aio.UnaryUnaryMultiCallable[_auth_pb2.VerifyEmailRequest, _auth_pb2.VerifyEmailResponse]  # type: ignore[assignment]
+    """Shows that mail to an address arrives. A token works once, and as long as nothing has changed that it was made for."""
+    RequestPasswordReset: _aio.UnaryUnaryMultiCallable[_auth_pb2.RequestPasswordResetRequest, _auth_pb2.RequestPasswordResetResponse]  # type: ignore[assignment]
+    """Sends mail with a token for ResetPassword to the owner of the address, if there is one. The answer is the same if there
+    is none.
+    """
+    ResetPassword: _aio.UnaryUnaryMultiCallable[_auth_pb2.ResetPasswordRequest, _auth_pb2.ResetPasswordResponse]  # type: ignore[assignment]
+    """Sets a password with a token that came by mail, for whoever has forgotten theirs or was invited. All sessions end, and the
+    address counts as verified: mail to it has arrived.
+    """
+    ListSessions: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListSessionsRequest, _auth_pb2.ListSessionsResponse]  # type: ignore[assignment]
+    """Lists the caller's sessions that have not ended, the one that was used last first."""
+    RevokeSession: _aio.UnaryUnaryMultiCallable[_auth_pb2.RevokeSessionRequest, _auth_pb2.RevokeSessionResponse]  # type: ignore[assignment]
+    """Ends one of the caller's sessions. Its access tokens are refused everywhere within two seconds."""
+    RevokeAllSessions: _aio.UnaryUnaryMultiCallable[_auth_pb2.RevokeAllSessionsRequest, _auth_pb2.RevokeAllSessionsResponse]  # type: ignore[assignment]
+    """Ends all of the caller's sessions, the one that the call is made with included unless it is to be kept."""
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     """Signing up and signing in, for people."""
@@ -83,8 +147,8 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.RegisterRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.RegisterResponse, _abc.Awaitable[_auth_pb2.RegisterResponse]]:
-        """Registers a person. The answer is the same whether or not the address is known already, so that nobody
-        learns who has an account here.
+        """Registers a person, and sends mail to the address. The answer is the same whether or not the address is known already, so
+        that nobody learns who has an account here; the owner of a known address is told by mail.
         """
 
     @_abc_1.abstractmethod
@@ -113,7 +177,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.LogoutResponse, _abc.Awaitable[_auth_pb2.LogoutResponse]]:
         """Ends a session: the one of the refresh token, or else the caller's. Ending a session that has ended, or that never was, is
-        no error; naming none is. Access tokens of the session are good until they expire, a few minutes later.
+        no error; naming none is. The session's access tokens are refused everywhere within two seconds.
         """
 
     @_abc_1.abstractmethod
@@ -123,5 +187,103 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.GetMeResponse, _abc.Awaitable[_auth_pb2.GetMeResponse]]:
         """Says who the caller is."""
+
+    @_abc_1.abstractmethod
+    def UpdateMe(
+        self,
+        request: _auth_pb2.UpdateMeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.UpdateMeResponse, _abc.Awaitable[_auth_pb2.UpdateMeResponse]]:
+        """Changes the caller's own profile: `full_name` and `username`. Every other field is left as it is."""
+
+    @_abc_1.abstractmethod
+    def DeleteMe(
+        self,
+        request: _auth_pb2.DeleteMeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.DeleteMeResponse, _abc.Awaitable[_auth_pb2.DeleteMeResponse]]:
+        """Deletes the caller's account, and ends all of its sessions. An administrator can bring it back for 30 days."""
+
+    @_abc_1.abstractmethod
+    def ChangePassword(
+        self,
+        request: _auth_pb2.ChangePasswordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ChangePasswordResponse, _abc.Awaitable[_auth_pb2.ChangePasswordResponse]]:
+        """Gives the caller another password. The other sessions end; the one that the call is made with goes on. The caller is
+        told by mail.
+        """
+
+    @_abc_1.abstractmethod
+    def ChangeEmail(
+        self,
+        request: _auth_pb2.ChangeEmailRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ChangeEmailResponse, _abc.Awaitable[_auth_pb2.ChangeEmailResponse]]:
+        """Gives the caller another e-mail address, once they have shown that it is theirs: mail with a token for VerifyEmail goes to
+        the new address, and word of it to the old one. The answer is the same whether or not the address has an account.
+        """
+
+    @_abc_1.abstractmethod
+    def SendVerificationEmail(
+        self,
+        request: _auth_pb2.SendVerificationEmailRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.SendVerificationEmailResponse, _abc.Awaitable[_auth_pb2.SendVerificationEmailResponse]]:
+        """Sends the caller mail with a token for VerifyEmail; earlier ones stop working. Nothing is sent when the address is
+        verified already.
+        """
+
+    @_abc_1.abstractmethod
+    def VerifyEmail(
+        self,
+        request: _auth_pb2.VerifyEmailRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.VerifyEmailResponse, _abc.Awaitable[_auth_pb2.VerifyEmailResponse]]:
+        """Shows that mail to an address arrives. A token works once, and as long as nothing has changed that it was made for."""
+
+    @_abc_1.abstractmethod
+    def RequestPasswordReset(
+        self,
+        request: _auth_pb2.RequestPasswordResetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.RequestPasswordResetResponse, _abc.Awaitable[_auth_pb2.RequestPasswordResetResponse]]:
+        """Sends mail with a token for ResetPassword to the owner of the address, if there is one. The answer is the same if there
+        is none.
+        """
+
+    @_abc_1.abstractmethod
+    def ResetPassword(
+        self,
+        request: _auth_pb2.ResetPasswordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ResetPasswordResponse, _abc.Awaitable[_auth_pb2.ResetPasswordResponse]]:
+        """Sets a password with a token that came by mail, for whoever has forgotten theirs or was invited. All sessions end, and the
+        address counts as verified: mail to it has arrived.
+        """
+
+    @_abc_1.abstractmethod
+    def ListSessions(
+        self,
+        request: _auth_pb2.ListSessionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ListSessionsResponse, _abc.Awaitable[_auth_pb2.ListSessionsResponse]]:
+        """Lists the caller's sessions that have not ended, the one that was used last first."""
+
+    @_abc_1.abstractmethod
+    def RevokeSession(
+        self,
+        request: _auth_pb2.RevokeSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.RevokeSessionResponse, _abc.Awaitable[_auth_pb2.RevokeSessionResponse]]:
+        """Ends one of the caller's sessions. Its access tokens are refused everywhere within two seconds."""
+
+    @_abc_1.abstractmethod
+    def RevokeAllSessions(
+        self,
+        request: _auth_pb2.RevokeAllSessionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.RevokeAllSessionsResponse, _abc.Awaitable[_auth_pb2.RevokeAllSessionsResponse]]:
+        """Ends all of the caller's sessions, the one that the call is made with included unless it is to be kept."""
 
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

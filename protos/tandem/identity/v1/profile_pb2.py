@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from tandem.policy.v1 import policy_pb2 as tandem_dot_policy_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tandem/identity/v1/profile.proto\x12\x12tandem.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1dtandem/policy/v1/policy.proto\":\n\x07Profile\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x11\n\tfull_name\x18\x03 \x01(\t\"~\n\x14LookupProfileRequest\x12\x1b\n\x07user_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x1d\n\x08username\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00\x12\x1b\n\x05\x65mail\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xfe\x01H\x00\x42\r\n\x04name\x12\x05\xbaH\x02\x08\x01\"E\n\x15LookupProfileResponse\x12,\n\x07profile\x18\x01 \x01(\x0b\x32\x1b.tandem.identity.v1.Profile2\x90\x01\n\x0eProfileService\x12~\n\rLookupProfile\x12(.tandem.identity.v1.LookupProfileRequest\x1a).tandem.identity.v1.LookupProfileResponse\"\x18\x90\x02\x01\x92\xdb\x18\x11\x08\x04\x1a\ridentity.readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n tandem/identity/v1/profile.proto\x12\x12tandem.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1dtandem/policy/v1/policy.proto\":\n\x07Profile\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x11\n\tfull_name\x18\x03 \x01(\t\"~\n\x14LookupProfileRequest\x12\x1b\n\x07user_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x1d\n\x08username\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00\x12\x1b\n\x05\x65mail\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xfe\x01H\x00\x42\r\n\x04name\x12\x05\xbaH\x02\x08\x01\"E\n\x15LookupProfileResponse\x12,\n\x07profile\x18\x01 \x01(\x0b\x32\x1b.tandem.identity.v1.Profile\">\n\x17\x42\x61tchGetProfilesRequest\x12#\n\x08user_ids\x18\x01 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x08\x01\x10\x64\"\x05r\x03\xb0\x01\x01\"I\n\x18\x42\x61tchGetProfilesResponse\x12-\n\x08profiles\x18\x01 \x03(\x0b\x32\x1b.tandem.identity.v1.Profile2\xbb\x02\n\x0eProfileService\x12~\n\rLookupProfile\x12(.tandem.identity.v1.LookupProfileRequest\x1a).tandem.identity.v1.LookupProfileResponse\"\x18\x90\x02\x01\x92\xdb\x18\x11\x08\x04\x1a\ridentity.read\x12\xa8\x01\n\x10\x42\x61tchGetProfiles\x12+.tandem.identity.v1.BatchGetProfilesRequest\x1a,.tandem.identity.v1.BatchGetProfilesResponse\"9\x90\x02\x01\x92\xdb\x18\x11\x08\x02\x1a\ridentity.read\x82\xd3\xe4\x93\x02\x1b\x12\x19/api/v1/profiles:batchGetb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,14 +42,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOOKUPPROFILEREQUEST'].fields_by_name['username']._serialized_options = b'\272H\006r\004\020\001\030@'
   _globals['_LOOKUPPROFILEREQUEST'].fields_by_name['email']._loaded_options = None
   _globals['_LOOKUPPROFILEREQUEST'].fields_by_name['email']._serialized_options = b'\272H\007r\005\020\001\030\376\001'
+  _globals['_BATCHGETPROFILESREQUEST'].fields_by_name['user_ids']._loaded_options = None
+  _globals['_BATCHGETPROFILESREQUEST'].fields_by_name['user_ids']._serialized_options = b'\272H\016\222\001\013\010\001\020d\"\005r\003\260\001\001'
   _globals['_PROFILESERVICE'].methods_by_name['LookupProfile']._loaded_options = None
   _globals['_PROFILESERVICE'].methods_by_name['LookupProfile']._serialized_options = b'\220\002\001\222\333\030\021\010\004\032\ridentity.read'
-  _globals['_PROFILE']._serialized_start=116
-  _globals['_PROFILE']._serialized_end=174
-  _globals['_LOOKUPPROFILEREQUEST']._serialized_start=176
-  _globals['_LOOKUPPROFILEREQUEST']._serialized_end=302
-  _globals['_LOOKUPPROFILERESPONSE']._serialized_start=304
-  _globals['_LOOKUPPROFILERESPONSE']._serialized_end=373
-  _globals['_PROFILESERVICE']._serialized_start=376
-  _globals['_PROFILESERVICE']._serialized_end=520
+  _globals['_PROFILESERVICE'].methods_by_name['BatchGetProfiles']._loaded_options = None
+  _globals['_PROFILESERVICE'].methods_by_name['BatchGetProfiles']._serialized_options = b'\220\002\001\222\333\030\021\010\002\032\ridentity.read\202\323\344\223\002\033\022\031/api/v1/profiles:batchGet'
+  _globals['_PROFILE']._serialized_start=146
+  _globals['_PROFILE']._serialized_end=204
+  _globals['_LOOKUPPROFILEREQUEST']._serialized_start=206
+  _globals['_LOOKUPPROFILEREQUEST']._serialized_end=332
+  _globals['_LOOKUPPROFILERESPONSE']._serialized_start=334
+  _globals['_LOOKUPPROFILERESPONSE']._serialized_end=403
+  _globals['_BATCHGETPROFILESREQUEST']._serialized_start=405
+  _globals['_BATCHGETPROFILESREQUEST']._serialized_end=467
+  _globals['_BATCHGETPROFILESRESPONSE']._serialized_start=469
+  _globals['_BATCHGETPROFILESRESPONSE']._serialized_end=542
+  _globals['_PROFILESERVICE']._serialized_start=545
+  _globals['_PROFILESERVICE']._serialized_end=860
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,11 @@ class ProfileServiceStub:
                 request_serializer=tandem_dot_identity_dot_v1_dot_profile__pb2.LookupProfileRequest.SerializeToString,
                 response_deserializer=tandem_dot_identity_dot_v1_dot_profile__pb2.LookupProfileResponse.FromString,
                 _registered_method=True)
+        self.BatchGetProfiles = channel.unary_unary(
+                '/tandem.identity.v1.ProfileService/BatchGetProfiles',
+                request_serializer=tandem_dot_identity_dot_v1_dot_profile__pb2.BatchGetProfilesRequest.SerializeToString,
+                response_deserializer=tandem_dot_identity_dot_v1_dot_profile__pb2.BatchGetProfilesResponse.FromString,
+                _registered_method=True)
 
 
 class ProfileServiceServicer:
@@ -54,6 +59,13 @@ class ProfileServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchGetProfiles(self, request, context):
+        """Says what people are called, for those whose ids one has: up to 100 at a time. Ids of nobody are left out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProfileServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -61,6 +73,11 @@ def add_ProfileServiceServicer_to_server(servicer, server):
                     servicer.LookupProfile,
                     request_deserializer=tandem_dot_identity_dot_v1_dot_profile__pb2.LookupProfileRequest.FromString,
                     response_serializer=tandem_dot_identity_dot_v1_dot_profile__pb2.LookupProfileResponse.SerializeToString,
+            ),
+            'BatchGetProfiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetProfiles,
+                    request_deserializer=tandem_dot_identity_dot_v1_dot_profile__pb2.BatchGetProfilesRequest.FromString,
+                    response_serializer=tandem_dot_identity_dot_v1_dot_profile__pb2.BatchGetProfilesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -91,6 +108,33 @@ class ProfileService:
             '/tandem.identity.v1.ProfileService/LookupProfile',
             tandem_dot_identity_dot_v1_dot_profile__pb2.LookupProfileRequest.SerializeToString,
             tandem_dot_identity_dot_v1_dot_profile__pb2.LookupProfileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetProfiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.identity.v1.ProfileService/BatchGetProfiles',
+            tandem_dot_identity_dot_v1_dot_profile__pb2.BatchGetProfilesRequest.SerializeToString,
+            tandem_dot_identity_dot_v1_dot_profile__pb2.BatchGetProfilesResponse.FromString,
             options,
             channel_credentials,
             insecure,

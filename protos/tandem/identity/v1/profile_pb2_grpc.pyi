@@ -37,6 +37,8 @@ class ProfileServiceStub:
     """Finds a person for another service, which has been given a name. Addresses that nobody has verified are not found, nor
     are disabled accounts.
     """
+    BatchGetProfiles: _grpc.UnaryUnaryMultiCallable[_profile_pb2.BatchGetProfilesRequest, _profile_pb2.BatchGetProfilesResponse]
+    """Says what people are called, for those whose ids one has: up to 100 at a time. Ids of nobody are left out."""
 
 @_typing.type_check_only
 class ProfileServiceAsyncStub(ProfileServiceStub):
@@ -47,6 +49,8 @@ class ProfileServiceAsyncStub(ProfileServiceStub):
     """Finds a person for another service, which has been given a name. Addresses that nobody has verified are not found, nor
     are disabled accounts.
     """
+    BatchGetProfiles: _aio.UnaryUnaryMultiCallable[_profile_pb2.BatchGetProfilesRequest, _profile_pb2.BatchGetProfilesResponse]  # type: ignore[assignment]
+    """Says what people are called, for those whose ids one has: up to 100 at a time. Ids of nobody are left out."""
 
 class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
     """What people may know of each other."""
@@ -60,5 +64,13 @@ class ProfileServiceServicer(metaclass=_abc_1.ABCMeta):
         """Finds a person for another service, which has been given a name. Addresses that nobody has verified are not found, nor
         are disabled accounts.
         """
+
+    @_abc_1.abstractmethod
+    def BatchGetProfiles(
+        self,
+        request: _profile_pb2.BatchGetProfilesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_profile_pb2.BatchGetProfilesResponse, _abc.Awaitable[_profile_pb2.BatchGetProfilesResponse]]:
+        """Says what people are called, for those whose ids one has: up to 100 at a time. Ids of nobody are left out."""
 
 def add_ProfileServiceServicer_to_server(servicer: ProfileServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

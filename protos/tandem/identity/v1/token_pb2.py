@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from tandem.gateway.v1 import gateway_pb2 as tandem_dot_gateway_dot_v1_dot_gateway__pb2
 from tandem.policy.v1 import policy_pb2 as tandem_dot_policy_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etandem/identity/v1/token.proto\x12\x12tandem.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1ftandem/gateway/v1/gateway.proto\x1a\x1dtandem/policy/v1/policy.proto\"\x9c\x01\n\x11IssueTokenRequest\x12-\n\ngrant_type\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\n\x12\x63lient_credentials\x12\x1c\n\tclient_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@\x12!\n\rclient_secret\x18\x03 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12\x17\n\x05scope\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\"a\n\x12IssueTokenResponse\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x12\n\ntoken_type\x18\x02 \x01(\t\x12\x12\n\nexpires_in\x18\x03 \x01(\x05\x12\r\n\x05scope\x18\x04 \x01(\t\"\x19\n\x17GetJsonWebKeySetRequest\"H\n\x18GetJsonWebKeySetResponse\x12,\n\x04keys\x18\x01 \x03(\x0b\x32\x1e.tandem.identity.v1.JsonWebKey\"\xb2\x01\n\nJsonWebKey\x12\x0b\n\x03kty\x18\x01 \x01(\t\x12\x0b\n\x03kid\x18\x02 \x01(\t\x12\x0b\n\x03use\x18\x03 \x01(\t\x12\x0b\n\x03\x61lg\x18\x04 \x01(\t\x12\x10\n\x03\x63rv\x18\x05 \x01(\tH\x00\x88\x01\x01\x12\x0e\n\x01x\x18\x06 \x01(\tH\x01\x88\x01\x01\x12\x0e\n\x01y\x18\x07 \x01(\tH\x02\x88\x01\x01\x12\x0e\n\x01n\x18\x08 \x01(\tH\x03\x88\x01\x01\x12\x0e\n\x01\x65\x18\t \x01(\tH\x04\x88\x01\x01\x42\x06\n\x04_crvB\x04\n\x02_xB\x04\n\x02_yB\x04\n\x02_nB\x04\n\x02_e2\xd5\x02\n\x0cTokenService\x12\x81\x01\n\nIssueToken\x12%.tandem.identity.v1.IssueTokenRequest\x1a&.tandem.identity.v1.IssueTokenResponse\"$\x92\xdb\x18\x02\x08\x01\x9a\xdb\x18\x02\x38\x01\x82\xd3\xe4\x93\x02\x12\"\r/oauth2/token:\x01*\x12\xc0\x01\n\x10GetJsonWebKeySet\x12+.tandem.identity.v1.GetJsonWebKeySetRequest\x1a,.tandem.identity.v1.GetJsonWebKeySetResponse\"Q\x90\x02\x01\x92\xdb\x18\x02\x08\x01\x9a\xdb\x18&*$public, max-age=300, must-revalidate\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.jsonb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etandem/identity/v1/token.proto\x12\x12tandem.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1ftandem/gateway/v1/gateway.proto\x1a\x1dtandem/policy/v1/policy.proto\"\xef\x01\n\x11IssueTokenRequest\x12\x1c\n\ngrant_type\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x1a\n\tclient_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\rclient_secret\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x17\n\x05scope\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12\'\n\x15\x63lient_assertion_type\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\"\n\x10\x63lient_assertion\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80@\x12\x19\n\x08\x61udience\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18@\"a\n\x12IssueTokenResponse\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x12\n\ntoken_type\x18\x02 \x01(\t\x12\x12\n\nexpires_in\x18\x03 \x01(\x05\x12\r\n\x05scope\x18\x04 \x01(\t\"\xe0\x01\n\x16IntrospectTokenRequest\x12\x19\n\x05token\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80@\x12!\n\x0ftoken_type_hint\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x1a\n\tclient_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\rclient_secret\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\'\n\x15\x63lient_assertion_type\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\"\n\x10\x63lient_assertion\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80@\"\xfe\x02\n\x17IntrospectTokenResponse\x12\x0e\n\x06\x61\x63tive\x18\x01 \x01(\x08\x12\x12\n\x05scope\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x16\n\tclient_id\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x17\n\ntoken_type\x18\x04 \x01(\tH\x02\x88\x01\x01\x12\x10\n\x03\x65xp\x18\x05 \x01(\rH\x03\x88\x01\x01\x12\x10\n\x03iat\x18\x06 \x01(\rH\x04\x88\x01\x01\x12\x10\n\x03sub\x18\x07 \x01(\tH\x05\x88\x01\x01\x12\'\n\x03\x61ud\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.ListValue\x12\x10\n\x03iss\x18\t \x01(\tH\x06\x88\x01\x01\x12\x10\n\x03jti\x18\n \x01(\tH\x07\x88\x01\x01\x12\x15\n\x08sub_type\x18\x0b \x01(\tH\x08\x88\x01\x01\x12\x10\n\x03sid\x18\x0c \x01(\tH\t\x88\x01\x01\x42\x08\n\x06_scopeB\x0c\n\n_client_idB\r\n\x0b_token_typeB\x06\n\x04_expB\x06\n\x04_iatB\x06\n\x04_subB\x06\n\x04_issB\x06\n\x04_jtiB\x0b\n\t_sub_typeB\x06\n\x04_sid\"\xdc\x01\n\x12RevokeTokenRequest\x12\x19\n\x05token\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80@\x12!\n\x0ftoken_type_hint\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\x1a\n\tclient_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x1f\n\rclient_secret\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\'\n\x15\x63lient_assertion_type\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12\"\n\x10\x63lient_assertion\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80@\"\x15\n\x13RevokeTokenResponse\"\x1a\n\x18GetServerMetadataRequest\"\xc2\x04\n\x19GetServerMetadataResponse\x12\x0e\n\x06issuer\x18\x01 \x01(\t\x12\x16\n\x0etoken_endpoint\x18\x02 \x01(\t\x12\x10\n\x08jwks_uri\x18\x03 \x01(\t\x12\x18\n\x10scopes_supported\x18\x04 \x03(\t\x12 \n\x18response_types_supported\x18\x05 \x03(\t\x12\x1d\n\x15grant_types_supported\x18\x06 \x03(\t\x12-\n%token_endpoint_auth_methods_supported\x18\x07 \x03(\t\x12\x38\n0token_endpoint_auth_signing_alg_values_supported\x18\x08 \x03(\t\x12\x1e\n\x16introspection_endpoint\x18\t \x01(\t\x12\x35\n-introspection_endpoint_auth_methods_supported\x18\n \x03(\t\x12@\n8introspection_endpoint_auth_signing_alg_values_supported\x18\x0b \x03(\t\x12\x1b\n\x13revocation_endpoint\x18\x0c \x01(\t\x12\x32\n*revocation_endpoint_auth_methods_supported\x18\r \x03(\t\x12=\n5revocation_endpoint_auth_signing_alg_values_supported\x18\x0e \x03(\t\"\x19\n\x17GetJsonWebKeySetRequest\"H\n\x18GetJsonWebKeySetResponse\x12,\n\x04keys\x18\x01 \x03(\x0b\x32\x1e.tandem.identity.v1.JsonWebKey\"\xb2\x01\n\nJsonWebKey\x12\x0b\n\x03kty\x18\x01 \x01(\t\x12\x0b\n\x03kid\x18\x02 \x01(\t\x12\x0b\n\x03use\x18\x03 \x01(\t\x12\x0b\n\x03\x61lg\x18\x04 \x01(\t\x12\x10\n\x03\x63rv\x18\x05 \x01(\tH\x00\x88\x01\x01\x12\x0e\n\x01x\x18\x06 \x01(\tH\x01\x88\x01\x01\x12\x0e\n\x01y\x18\x07 \x01(\tH\x02\x88\x01\x01\x12\x0e\n\x01n\x18\x08 \x01(\tH\x03\x88\x01\x01\x12\x0e\n\x01\x65\x18\t \x01(\tH\x04\x88\x01\x01\x42\x06\n\x04_crvB\x04\n\x02_xB\x04\n\x02_yB\x04\n\x02_nB\x04\n\x02_e2\xb2\x07\n\x0cTokenService\x12\xa1\x01\n\nIssueToken\x12%.tandem.identity.v1.IssueTokenRequest\x1a&.tandem.identity.v1.IssueTokenResponse\"D\x92\xdb\x18\x02\x08\x01\x9a\xdb\x18\"8\x01@\x01J\tclient_idR\rclient_secretX\x01`\x01\x82\xd3\xe4\x93\x02\x12\"\r/oauth2/token:\x01*\x12\xb5\x01\n\x0fIntrospectToken\x12*.tandem.identity.v1.IntrospectTokenRequest\x1a+.tandem.identity.v1.IntrospectTokenResponse\"I\x92\xdb\x18\x02\x08\x01\x9a\xdb\x18\"8\x01@\x01J\tclient_idR\rclient_secretX\x01`\x01\x82\xd3\xe4\x93\x02\x17\"\x12/oauth2/introspect:\x01*\x12\xa3\x01\n\x0bRevokeToken\x12&.tandem.identity.v1.RevokeTokenRequest\x1a\'.tandem.identity.v1.RevokeTokenResponse\"C\x92\xdb\x18\x02\x08\x01\x9a\xdb\x18 @\x01J\tclient_idR\rclient_secretX\x01`\x01\x82\xd3\xe4\x93\x02\x13\"\x0e/oauth2/revoke:\x01*\x12\xc3\x01\n\x10GetJsonWebKeySet\x12+.tandem.identity.v1.GetJsonWebKeySetRequest\x1a,.tandem.identity.v1.GetJsonWebKeySetResponse\"T\x90\x02\x01\x92\xdb\x18\x02\x08\x01\x9a\xdb\x18)*$public, max-age=300, must-revalidate\x80\x01\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/.well-known/jwks.json\x12\xd9\x01\n\x11GetServerMetadata\x12,.tandem.identity.v1.GetServerMetadataRequest\x1a-.tandem.identity.v1.GetServerMetadataResponse\"g\x90\x02\x01\x92\xdb\x18\x02\x08\x01\x9a\xdb\x18+*$public, max-age=300, must-revalidate8\x01\x80\x01\x01\x82\xd3\xe4\x93\x02)\x12\'/.well-known/oauth-authorization-serverb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,27 +37,75 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tandem.identity.v1.token_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ISSUETOKENREQUEST'].fields_by_name['grant_type']._loaded_options = None
-  _globals['_ISSUETOKENREQUEST'].fields_by_name['grant_type']._serialized_options = b'\272H\026r\024\n\022client_credentials'
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['grant_type']._serialized_options = b'\272H\005r\003\030\200\001'
   _globals['_ISSUETOKENREQUEST'].fields_by_name['client_id']._loaded_options = None
-  _globals['_ISSUETOKENREQUEST'].fields_by_name['client_id']._serialized_options = b'\272H\006r\004\020\001\030@'
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['client_id']._serialized_options = b'\272H\004r\002\030@'
   _globals['_ISSUETOKENREQUEST'].fields_by_name['client_secret']._loaded_options = None
-  _globals['_ISSUETOKENREQUEST'].fields_by_name['client_secret']._serialized_options = b'\272H\007r\005\020\001\030\200\002'
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['client_secret']._serialized_options = b'\272H\005r\003\030\200\002'
   _globals['_ISSUETOKENREQUEST'].fields_by_name['scope']._loaded_options = None
   _globals['_ISSUETOKENREQUEST'].fields_by_name['scope']._serialized_options = b'\272H\005r\003\030\200\004'
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['client_assertion_type']._loaded_options = None
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['client_assertion_type']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['client_assertion']._loaded_options = None
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['client_assertion']._serialized_options = b'\272H\005r\003\030\200@'
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['audience']._loaded_options = None
+  _globals['_ISSUETOKENREQUEST'].fields_by_name['audience']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_INTROSPECTTOKENREQUEST'].fields_by_name['token']._loaded_options = None
+  _globals['_INTROSPECTTOKENREQUEST'].fields_by_name['token']._serialized_options = b'\272H\007r\005\020\001\030\200@'
+  _globals['_INTROSPECTTOKENREQUEST'].fields_by_name['token_type_hint']._loaded_options = None
+  _globals['_INTROSPECTTOKENREQUEST'].fields_by_name['token_type_hint']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_INTROSPECTTOKENREQUEST'].fields_by_name['client_id']._loaded_options = None
+  _globals['_INTROSPECTTOKENREQUEST'].fields_by_name['client_id']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_INTROSPECTTOKENREQUEST'].fields_by_name['client_secret']._loaded_options = None
+  _globals['_INTROSPECTTOKENREQUEST'].fields_by_name['client_secret']._serialized_options = b'\272H\005r\003\030\200\002'
+  _globals['_INTROSPECTTOKENREQUEST'].fields_by_name['client_assertion_type']._loaded_options = None
+  _globals['_INTROSPECTTOKENREQUEST'].fields_by_name['client_assertion_type']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_INTROSPECTTOKENREQUEST'].fields_by_name['client_assertion']._loaded_options = None
+  _globals['_INTROSPECTTOKENREQUEST'].fields_by_name['client_assertion']._serialized_options = b'\272H\005r\003\030\200@'
+  _globals['_REVOKETOKENREQUEST'].fields_by_name['token']._loaded_options = None
+  _globals['_REVOKETOKENREQUEST'].fields_by_name['token']._serialized_options = b'\272H\007r\005\020\001\030\200@'
+  _globals['_REVOKETOKENREQUEST'].fields_by_name['token_type_hint']._loaded_options = None
+  _globals['_REVOKETOKENREQUEST'].fields_by_name['token_type_hint']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_REVOKETOKENREQUEST'].fields_by_name['client_id']._loaded_options = None
+  _globals['_REVOKETOKENREQUEST'].fields_by_name['client_id']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_REVOKETOKENREQUEST'].fields_by_name['client_secret']._loaded_options = None
+  _globals['_REVOKETOKENREQUEST'].fields_by_name['client_secret']._serialized_options = b'\272H\005r\003\030\200\002'
+  _globals['_REVOKETOKENREQUEST'].fields_by_name['client_assertion_type']._loaded_options = None
+  _globals['_REVOKETOKENREQUEST'].fields_by_name['client_assertion_type']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_REVOKETOKENREQUEST'].fields_by_name['client_assertion']._loaded_options = None
+  _globals['_REVOKETOKENREQUEST'].fields_by_name['client_assertion']._serialized_options = b'\272H\005r\003\030\200@'
   _globals['_TOKENSERVICE'].methods_by_name['IssueToken']._loaded_options = None
-  _globals['_TOKENSERVICE'].methods_by_name['IssueToken']._serialized_options = b'\222\333\030\002\010\001\232\333\030\0028\001\202\323\344\223\002\022\"\r/oauth2/token:\001*'
+  _globals['_TOKENSERVICE'].methods_by_name['IssueToken']._serialized_options = b'\222\333\030\002\010\001\232\333\030\"8\001@\001J\tclient_idR\rclient_secretX\001`\001\202\323\344\223\002\022\"\r/oauth2/token:\001*'
+  _globals['_TOKENSERVICE'].methods_by_name['IntrospectToken']._loaded_options = None
+  _globals['_TOKENSERVICE'].methods_by_name['IntrospectToken']._serialized_options = b'\222\333\030\002\010\001\232\333\030\"8\001@\001J\tclient_idR\rclient_secretX\001`\001\202\323\344\223\002\027\"\022/oauth2/introspect:\001*'
+  _globals['_TOKENSERVICE'].methods_by_name['RevokeToken']._loaded_options = None
+  _globals['_TOKENSERVICE'].methods_by_name['RevokeToken']._serialized_options = b'\222\333\030\002\010\001\232\333\030 @\001J\tclient_idR\rclient_secretX\001`\001\202\323\344\223\002\023\"\016/oauth2/revoke:\001*'
   _globals['_TOKENSERVICE'].methods_by_name['GetJsonWebKeySet']._loaded_options = None
-  _globals['_TOKENSERVICE'].methods_by_name['GetJsonWebKeySet']._serialized_options = b'\220\002\001\222\333\030\002\010\001\232\333\030&*$public, max-age=300, must-revalidate\202\323\344\223\002\030\022\026/.well-known/jwks.json'
-  _globals['_ISSUETOKENREQUEST']._serialized_start=178
-  _globals['_ISSUETOKENREQUEST']._serialized_end=334
-  _globals['_ISSUETOKENRESPONSE']._serialized_start=336
-  _globals['_ISSUETOKENRESPONSE']._serialized_end=433
-  _globals['_GETJSONWEBKEYSETREQUEST']._serialized_start=435
-  _globals['_GETJSONWEBKEYSETREQUEST']._serialized_end=460
-  _globals['_GETJSONWEBKEYSETRESPONSE']._serialized_start=462
-  _globals['_GETJSONWEBKEYSETRESPONSE']._serialized_end=534
-  _globals['_JSONWEBKEY']._serialized_start=537
-  _globals['_JSONWEBKEY']._serialized_end=715
-  _globals['_TOKENSERVICE']._serialized_start=718
-  _globals['_TOKENSERVICE']._serialized_end=1059
+  _globals['_TOKENSERVICE'].methods_by_name['GetJsonWebKeySet']._serialized_options = b'\220\002\001\222\333\030\002\010\001\232\333\030)*$public, max-age=300, must-revalidate\200\001\001\202\323\344\223\002\030\022\026/.well-known/jwks.json'
+  _globals['_TOKENSERVICE'].methods_by_name['GetServerMetadata']._loaded_options = None
+  _globals['_TOKENSERVICE'].methods_by_name['GetServerMetadata']._serialized_options = b'\220\002\001\222\333\030\002\010\001\232\333\030+*$public, max-age=300, must-revalidate8\001\200\001\001\202\323\344\223\002)\022\'/.well-known/oauth-authorization-server'
+  _globals['_ISSUETOKENREQUEST']._serialized_start=208
+  _globals['_ISSUETOKENREQUEST']._serialized_end=447
+  _globals['_ISSUETOKENRESPONSE']._serialized_start=449
+  _globals['_ISSUETOKENRESPONSE']._serialized_end=546
+  _globals['_INTROSPECTTOKENREQUEST']._serialized_start=549
+  _globals['_INTROSPECTTOKENREQUEST']._serialized_end=773
+  _globals['_INTROSPECTTOKENRESPONSE']._serialized_start=776
+  _globals['_INTROSPECTTOKENRESPONSE']._serialized_end=1158
+  _globals['_REVOKETOKENREQUEST']._serialized_start=1161
+  _globals['_REVOKETOKENREQUEST']._serialized_end=1381
+  _globals['_REVOKETOKENRESPONSE']._serialized_start=1383
+  _globals['_REVOKETOKENRESPONSE']._serialized_end=1404
+  _globals['_GETSERVERMETADATAREQUEST']._serialized_start=1406
+  _globals['_GETSERVERMETADATAREQUEST']._serialized_end=1432
+  _globals['_GETSERVERMETADATARESPONSE']._serialized_start=1435
+  _globals['_GETSERVERMETADATARESPONSE']._serialized_end=2013
+  _globals['_GETJSONWEBKEYSETREQUEST']._serialized_start=2015
+  _globals['_GETJSONWEBKEYSETREQUEST']._serialized_end=2040
+  _globals['_GETJSONWEBKEYSETRESPONSE']._serialized_start=2042
+  _globals['_GETJSONWEBKEYSETRESPONSE']._serialized_end=2114
+  _globals['_JSONWEBKEY']._serialized_start=2117
+  _globals['_JSONWEBKEY']._serialized_end=2295
+  _globals['_TOKENSERVICE']._serialized_start=2298
+  _globals['_TOKENSERVICE']._serialized_end=3244
 # @@protoc_insertion_point(module_scope)

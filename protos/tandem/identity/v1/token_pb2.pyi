@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -28,16 +29,27 @@ class IssueTokenRequest(_message.Message):
     CLIENT_ID_FIELD_NUMBER: _builtins.int
     CLIENT_SECRET_FIELD_NUMBER: _builtins.int
     SCOPE_FIELD_NUMBER: _builtins.int
+    CLIENT_ASSERTION_TYPE_FIELD_NUMBER: _builtins.int
+    CLIENT_ASSERTION_FIELD_NUMBER: _builtins.int
+    AUDIENCE_FIELD_NUMBER: _builtins.int
     grant_type: _builtins.str
     """What is shown for the token: always "client_credentials"."""
     client_id: _builtins.str
-    """The name of the service account."""
+    """The name of the service account. A `client_assertion` says it as well."""
     client_secret: _builtins.str
     """A secret of the service account."""
     scope: _builtins.str
     """The scopes that are wanted, with spaces between them: some of those that the account has. Empty stands for all of
     them.
     """
+    client_assertion_type: _builtins.str
+    """What kind of assertion is sent: always "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"."""
+    client_assertion: _builtins.str
+    """Instead of a secret: a JWT that is signed with a key of the account (RFC 7523). Its `iss` and `sub` are the client_id, its
+    `aud` the issuer or the token endpoint, its `exp` an hour away at the most, and its `jti` works once.
+    """
+    audience: _builtins.str
+    """Whom the token shall be meant for: one of the account's audiences. Empty stands for all of them."""
     def __init__(
         self,
         *,
@@ -45,10 +57,13 @@ class IssueTokenRequest(_message.Message):
         client_id: _builtins.str = ...,
         client_secret: _builtins.str = ...,
         scope: _builtins.str = ...,
+        client_assertion_type: _builtins.str = ...,
+        client_assertion: _builtins.str = ...,
+        audience: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_id", b"client_id", "client_secret", b"client_secret", "grant_type", b"grant_type", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "client_assertion", b"client_assertion", "client_assertion_type", b"client_assertion_type", "client_id", b"client_id", "client_secret", b"client_secret", "grant_type", b"grant_type", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -87,6 +102,323 @@ class IssueTokenResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___IssueTokenResponse: _TypeAlias = IssueTokenResponse  # noqa: Y015
+
+@_typing.final
+class IntrospectTokenRequest(_message.Message):
+    """Which token to look at, and who asks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    TOKEN_TYPE_HINT_FIELD_NUMBER: _builtins.int
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
+    CLIENT_SECRET_FIELD_NUMBER: _builtins.int
+    CLIENT_ASSERTION_TYPE_FIELD_NUMBER: _builtins.int
+    CLIENT_ASSERTION_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    """The token."""
+    token_type_hint: _builtins.str
+    """What the client takes it for. It is found out without that."""
+    client_id: _builtins.str
+    """The name of the service account that asks."""
+    client_secret: _builtins.str
+    """A secret of the service account."""
+    client_assertion_type: _builtins.str
+    """What kind of assertion is sent: always "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"."""
+    client_assertion: _builtins.str
+    """Instead of a secret: a JWT that is signed with a key of the account, as for IssueToken."""
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        token_type_hint: _builtins.str = ...,
+        client_id: _builtins.str = ...,
+        client_secret: _builtins.str = ...,
+        client_assertion_type: _builtins.str = ...,
+        client_assertion: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_assertion", b"client_assertion", "client_assertion_type", b"client_assertion_type", "client_id", b"client_id", "client_secret", b"client_secret", "token", b"token", "token_type_hint", b"token_type_hint"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IntrospectTokenRequest: _TypeAlias = IntrospectTokenRequest  # noqa: Y015
+
+@_typing.final
+class IntrospectTokenResponse(_message.Message):
+    """What there is to say of a token: nothing but `active` unless it is good."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTIVE_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
+    TOKEN_TYPE_FIELD_NUMBER: _builtins.int
+    EXP_FIELD_NUMBER: _builtins.int
+    IAT_FIELD_NUMBER: _builtins.int
+    SUB_FIELD_NUMBER: _builtins.int
+    AUD_FIELD_NUMBER: _builtins.int
+    ISS_FIELD_NUMBER: _builtins.int
+    JTI_FIELD_NUMBER: _builtins.int
+    SUB_TYPE_FIELD_NUMBER: _builtins.int
+    SID_FIELD_NUMBER: _builtins.int
+    active: _builtins.bool
+    """Whether it is good right now."""
+    scope: _builtins.str
+    """A machine's token: the scopes that it holds, with spaces between them."""
+    client_id: _builtins.str
+    """Whom it was issued to: a service account, or "tandem" for people."""
+    token_type: _builtins.str
+    """How to send it: always "Bearer"."""
+    exp: _builtins.int
+    """When it expires, in seconds since 1970."""
+    iat: _builtins.int
+    """When it was issued, in seconds since 1970."""
+    sub: _builtins.str
+    """The id of the user or the service account that it speaks of."""
+    iss: _builtins.str
+    """Who has issued it."""
+    jti: _builtins.str
+    """Which token it is."""
+    sub_type: _builtins.str
+    """"user" or "service"."""
+    sid: _builtins.str
+    """A person's token: the session that it belongs to."""
+    @_builtins.property
+    def aud(self) -> _struct_pb2.ListValue:
+        """Whom it is meant for."""
+
+    def __init__(
+        self,
+        *,
+        active: _builtins.bool = ...,
+        scope: _builtins.str | None = ...,
+        client_id: _builtins.str | None = ...,
+        token_type: _builtins.str | None = ...,
+        exp: _builtins.int | None = ...,
+        iat: _builtins.int | None = ...,
+        sub: _builtins.str | None = ...,
+        aud: _struct_pb2.ListValue | None = ...,
+        iss: _builtins.str | None = ...,
+        jti: _builtins.str | None = ...,
+        sub_type: _builtins.str | None = ...,
+        sid: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_client_id", b"_client_id", "_exp", b"_exp", "_iat", b"_iat", "_iss", b"_iss", "_jti", b"_jti", "_scope", b"_scope", "_sid", b"_sid", "_sub", b"_sub", "_sub_type", b"_sub_type", "_token_type", b"_token_type", "aud", b"aud", "client_id", b"client_id", "exp", b"exp", "iat", b"iat", "iss", b"iss", "jti", b"jti", "scope", b"scope", "sid", b"sid", "sub", b"sub", "sub_type", b"sub_type", "token_type", b"token_type"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_client_id", b"_client_id", "_exp", b"_exp", "_iat", b"_iat", "_iss", b"_iss", "_jti", b"_jti", "_scope", b"_scope", "_sid", b"_sid", "_sub", b"_sub", "_sub_type", b"_sub_type", "_token_type", b"_token_type", "active", b"active", "aud", b"aud", "client_id", b"client_id", "exp", b"exp", "iat", b"iat", "iss", b"iss", "jti", b"jti", "scope", b"scope", "sid", b"sid", "sub", b"sub", "sub_type", b"sub_type", "token_type", b"token_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__client_id: _TypeAlias = _typing.Literal["client_id"]  # noqa: Y015
+    _WhichOneofArgType__client_id: _TypeAlias = _typing.Literal["_client_id", b"_client_id"]  # noqa: Y015
+    _WhichOneofReturnType__exp: _TypeAlias = _typing.Literal["exp"]  # noqa: Y015
+    _WhichOneofArgType__exp: _TypeAlias = _typing.Literal["_exp", b"_exp"]  # noqa: Y015
+    _WhichOneofReturnType__iat: _TypeAlias = _typing.Literal["iat"]  # noqa: Y015
+    _WhichOneofArgType__iat: _TypeAlias = _typing.Literal["_iat", b"_iat"]  # noqa: Y015
+    _WhichOneofReturnType__iss: _TypeAlias = _typing.Literal["iss"]  # noqa: Y015
+    _WhichOneofArgType__iss: _TypeAlias = _typing.Literal["_iss", b"_iss"]  # noqa: Y015
+    _WhichOneofReturnType__jti: _TypeAlias = _typing.Literal["jti"]  # noqa: Y015
+    _WhichOneofArgType__jti: _TypeAlias = _typing.Literal["_jti", b"_jti"]  # noqa: Y015
+    _WhichOneofReturnType__scope: _TypeAlias = _typing.Literal["scope"]  # noqa: Y015
+    _WhichOneofArgType__scope: _TypeAlias = _typing.Literal["_scope", b"_scope"]  # noqa: Y015
+    _WhichOneofReturnType__sid: _TypeAlias = _typing.Literal["sid"]  # noqa: Y015
+    _WhichOneofArgType__sid: _TypeAlias = _typing.Literal["_sid", b"_sid"]  # noqa: Y015
+    _WhichOneofReturnType__sub: _TypeAlias = _typing.Literal["sub"]  # noqa: Y015
+    _WhichOneofArgType__sub: _TypeAlias = _typing.Literal["_sub", b"_sub"]  # noqa: Y015
+    _WhichOneofReturnType__sub_type: _TypeAlias = _typing.Literal["sub_type"]  # noqa: Y015
+    _WhichOneofArgType__sub_type: _TypeAlias = _typing.Literal["_sub_type", b"_sub_type"]  # noqa: Y015
+    _WhichOneofReturnType__token_type: _TypeAlias = _typing.Literal["token_type"]  # noqa: Y015
+    _WhichOneofArgType__token_type: _TypeAlias = _typing.Literal["_token_type", b"_token_type"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__client_id) -> _WhichOneofReturnType__client_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__exp) -> _WhichOneofReturnType__exp | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__iat) -> _WhichOneofReturnType__iat | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__iss) -> _WhichOneofReturnType__iss | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__jti) -> _WhichOneofReturnType__jti | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__scope) -> _WhichOneofReturnType__scope | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sid) -> _WhichOneofReturnType__sid | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sub) -> _WhichOneofReturnType__sub | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sub_type) -> _WhichOneofReturnType__sub_type | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__token_type) -> _WhichOneofReturnType__token_type | None: ...
+
+Global___IntrospectTokenResponse: _TypeAlias = IntrospectTokenResponse  # noqa: Y015
+
+@_typing.final
+class RevokeTokenRequest(_message.Message):
+    """Which token shall work no more, and who says so."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    TOKEN_TYPE_HINT_FIELD_NUMBER: _builtins.int
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
+    CLIENT_SECRET_FIELD_NUMBER: _builtins.int
+    CLIENT_ASSERTION_TYPE_FIELD_NUMBER: _builtins.int
+    CLIENT_ASSERTION_FIELD_NUMBER: _builtins.int
+    token: _builtins.str
+    """The token."""
+    token_type_hint: _builtins.str
+    """What the client takes it for. It is found out without that."""
+    client_id: _builtins.str
+    """The name of the service account that the token was issued to."""
+    client_secret: _builtins.str
+    """A secret of the service account."""
+    client_assertion_type: _builtins.str
+    """What kind of assertion is sent: always "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"."""
+    client_assertion: _builtins.str
+    """Instead of a secret: a JWT that is signed with a key of the account, as for IssueToken."""
+    def __init__(
+        self,
+        *,
+        token: _builtins.str = ...,
+        token_type_hint: _builtins.str = ...,
+        client_id: _builtins.str = ...,
+        client_secret: _builtins.str = ...,
+        client_assertion_type: _builtins.str = ...,
+        client_assertion: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_assertion", b"client_assertion", "client_assertion_type", b"client_assertion_type", "client_id", b"client_id", "client_secret", b"client_secret", "token", b"token", "token_type_hint", b"token_type_hint"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeTokenRequest: _TypeAlias = RevokeTokenRequest  # noqa: Y015
+
+@_typing.final
+class RevokeTokenResponse(_message.Message):
+    """The token does not work."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeTokenResponse: _TypeAlias = RevokeTokenResponse  # noqa: Y015
+
+@_typing.final
+class GetServerMetadataRequest(_message.Message):
+    """Nothing to say: it is public."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetServerMetadataRequest: _TypeAlias = GetServerMetadataRequest  # noqa: Y015
+
+@_typing.final
+class GetServerMetadataResponse(_message.Message):
+    """The authorization server's metadata (RFC 8414, section 2)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ISSUER_FIELD_NUMBER: _builtins.int
+    TOKEN_ENDPOINT_FIELD_NUMBER: _builtins.int
+    JWKS_URI_FIELD_NUMBER: _builtins.int
+    SCOPES_SUPPORTED_FIELD_NUMBER: _builtins.int
+    RESPONSE_TYPES_SUPPORTED_FIELD_NUMBER: _builtins.int
+    GRANT_TYPES_SUPPORTED_FIELD_NUMBER: _builtins.int
+    TOKEN_ENDPOINT_AUTH_METHODS_SUPPORTED_FIELD_NUMBER: _builtins.int
+    TOKEN_ENDPOINT_AUTH_SIGNING_ALG_VALUES_SUPPORTED_FIELD_NUMBER: _builtins.int
+    INTROSPECTION_ENDPOINT_FIELD_NUMBER: _builtins.int
+    INTROSPECTION_ENDPOINT_AUTH_METHODS_SUPPORTED_FIELD_NUMBER: _builtins.int
+    INTROSPECTION_ENDPOINT_AUTH_SIGNING_ALG_VALUES_SUPPORTED_FIELD_NUMBER: _builtins.int
+    REVOCATION_ENDPOINT_FIELD_NUMBER: _builtins.int
+    REVOCATION_ENDPOINT_AUTH_METHODS_SUPPORTED_FIELD_NUMBER: _builtins.int
+    REVOCATION_ENDPOINT_AUTH_SIGNING_ALG_VALUES_SUPPORTED_FIELD_NUMBER: _builtins.int
+    issuer: _builtins.str
+    """The `iss` of every token."""
+    token_endpoint: _builtins.str
+    """Where tokens are issued."""
+    jwks_uri: _builtins.str
+    """Where the public keys are."""
+    introspection_endpoint: _builtins.str
+    """Where tokens are looked at."""
+    revocation_endpoint: _builtins.str
+    """Where tokens are revoked."""
+    @_builtins.property
+    def scopes_supported(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The scopes that machines can have."""
+
+    @_builtins.property
+    def response_types_supported(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """None: there is no authorization endpoint."""
+
+    @_builtins.property
+    def grant_types_supported(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What is shown for tokens."""
+
+    @_builtins.property
+    def token_endpoint_auth_methods_supported(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """How clients say who they are."""
+
+    @_builtins.property
+    def token_endpoint_auth_signing_alg_values_supported(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What client assertions may be signed with."""
+
+    @_builtins.property
+    def introspection_endpoint_auth_methods_supported(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """How clients say there who they are."""
+
+    @_builtins.property
+    def introspection_endpoint_auth_signing_alg_values_supported(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What client assertions may be signed with there."""
+
+    @_builtins.property
+    def revocation_endpoint_auth_methods_supported(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """How clients say there who they are."""
+
+    @_builtins.property
+    def revocation_endpoint_auth_signing_alg_values_supported(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What client assertions may be signed with there."""
+
+    def __init__(
+        self,
+        *,
+        issuer: _builtins.str = ...,
+        token_endpoint: _builtins.str = ...,
+        jwks_uri: _builtins.str = ...,
+        scopes_supported: _abc.Iterable[_builtins.str] | None = ...,
+        response_types_supported: _abc.Iterable[_builtins.str] | None = ...,
+        grant_types_supported: _abc.Iterable[_builtins.str] | None = ...,
+        token_endpoint_auth_methods_supported: _abc.Iterable[_builtins.str] | None = ...,
+        token_endpoint_auth_signing_alg_values_supported: _abc.Iterable[_builtins.str] | None = ...,
+        introspection_endpoint: _builtins.str = ...,
+        introspection_endpoint_auth_methods_supported: _abc.Iterable[_builtins.str] | None = ...,
+        introspection_endpoint_auth_signing_alg_values_supported: _abc.Iterable[_builtins.str] | None = ...,
+        revocation_endpoint: _builtins.str = ...,
+        revocation_endpoint_auth_methods_supported: _abc.Iterable[_builtins.str] | None = ...,
+        revocation_endpoint_auth_signing_alg_values_supported: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grant_types_supported", b"grant_types_supported", "introspection_endpoint", b"introspection_endpoint", "introspection_endpoint_auth_methods_supported", b"introspection_endpoint_auth_methods_supported", "introspection_endpoint_auth_signing_alg_values_supported", b"introspection_endpoint_auth_signing_alg_values_supported", "issuer", b"issuer", "jwks_uri", b"jwks_uri", "response_types_supported", b"response_types_supported", "revocation_endpoint", b"revocation_endpoint", "revocation_endpoint_auth_methods_supported", b"revocation_endpoint_auth_methods_supported", "revocation_endpoint_auth_signing_alg_values_supported", b"revocation_endpoint_auth_signing_alg_values_supported", "scopes_supported", b"scopes_supported", "token_endpoint", b"token_endpoint", "token_endpoint_auth_methods_supported", b"token_endpoint_auth_methods_supported", "token_endpoint_auth_signing_alg_values_supported", b"token_endpoint_auth_signing_alg_values_supported"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetServerMetadataResponse: _TypeAlias = GetServerMetadataResponse  # noqa: Y015
 
 @_typing.final
 class GetJsonWebKeySetRequest(_message.Message):

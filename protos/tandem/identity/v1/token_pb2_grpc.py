@@ -27,6 +27,9 @@ if _version_not_supported:
 
 class TokenServiceStub:
     """Tokens for machines, and what it takes to verify a token. Names are those of the RFCs.
+
+    Clients of IssueToken, IntrospectToken and RevokeToken are service accounts. Over REST they send forms (or JSON), and say who
+    they are by HTTP Basic, by `client_id` and `client_secret`, or by a `client_assertion` that they have signed (RFC 7523).
     """
 
     def __init__(self, channel):
@@ -40,19 +43,52 @@ class TokenServiceStub:
                 request_serializer=tandem_dot_identity_dot_v1_dot_token__pb2.IssueTokenRequest.SerializeToString,
                 response_deserializer=tandem_dot_identity_dot_v1_dot_token__pb2.IssueTokenResponse.FromString,
                 _registered_method=True)
+        self.IntrospectToken = channel.unary_unary(
+                '/tandem.identity.v1.TokenService/IntrospectToken',
+                request_serializer=tandem_dot_identity_dot_v1_dot_token__pb2.IntrospectTokenRequest.SerializeToString,
+                response_deserializer=tandem_dot_identity_dot_v1_dot_token__pb2.IntrospectTokenResponse.FromString,
+                _registered_method=True)
+        self.RevokeToken = channel.unary_unary(
+                '/tandem.identity.v1.TokenService/RevokeToken',
+                request_serializer=tandem_dot_identity_dot_v1_dot_token__pb2.RevokeTokenRequest.SerializeToString,
+                response_deserializer=tandem_dot_identity_dot_v1_dot_token__pb2.RevokeTokenResponse.FromString,
+                _registered_method=True)
         self.GetJsonWebKeySet = channel.unary_unary(
                 '/tandem.identity.v1.TokenService/GetJsonWebKeySet',
                 request_serializer=tandem_dot_identity_dot_v1_dot_token__pb2.GetJsonWebKeySetRequest.SerializeToString,
                 response_deserializer=tandem_dot_identity_dot_v1_dot_token__pb2.GetJsonWebKeySetResponse.FromString,
                 _registered_method=True)
+        self.GetServerMetadata = channel.unary_unary(
+                '/tandem.identity.v1.TokenService/GetServerMetadata',
+                request_serializer=tandem_dot_identity_dot_v1_dot_token__pb2.GetServerMetadataRequest.SerializeToString,
+                response_deserializer=tandem_dot_identity_dot_v1_dot_token__pb2.GetServerMetadataResponse.FromString,
+                _registered_method=True)
 
 
 class TokenServiceServicer:
     """Tokens for machines, and what it takes to verify a token. Names are those of the RFCs.
+
+    Clients of IssueToken, IntrospectToken and RevokeToken are service accounts. Over REST they send forms (or JSON), and say who
+    they are by HTTP Basic, by `client_id` and `client_secret`, or by a `client_assertion` that they have signed (RFC 7523).
     """
 
     def IssueToken(self, request, context):
         """Issues an access token to a service account (RFC 6749, section 4.4: client credentials).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def IntrospectToken(self, request, context):
+        """Says whether an access token is good, and what it says (RFC 7662). Of a token that is not meant for the client's own
+        audiences nothing is said but that it is not active, as of one that has expired, was revoked, or never was one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeToken(self, request, context):
+        """Lets one of the client's own access tokens work no more (RFC 7009). A token that does not work anyway is no error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -66,6 +102,13 @@ class TokenServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetServerMetadata(self, request, context):
+        """Says where everything is, and what is supported (RFC 8414).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TokenServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -74,10 +117,25 @@ def add_TokenServiceServicer_to_server(servicer, server):
                     request_deserializer=tandem_dot_identity_dot_v1_dot_token__pb2.IssueTokenRequest.FromString,
                     response_serializer=tandem_dot_identity_dot_v1_dot_token__pb2.IssueTokenResponse.SerializeToString,
             ),
+            'IntrospectToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.IntrospectToken,
+                    request_deserializer=tandem_dot_identity_dot_v1_dot_token__pb2.IntrospectTokenRequest.FromString,
+                    response_serializer=tandem_dot_identity_dot_v1_dot_token__pb2.IntrospectTokenResponse.SerializeToString,
+            ),
+            'RevokeToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeToken,
+                    request_deserializer=tandem_dot_identity_dot_v1_dot_token__pb2.RevokeTokenRequest.FromString,
+                    response_serializer=tandem_dot_identity_dot_v1_dot_token__pb2.RevokeTokenResponse.SerializeToString,
+            ),
             'GetJsonWebKeySet': grpc.unary_unary_rpc_method_handler(
                     servicer.GetJsonWebKeySet,
                     request_deserializer=tandem_dot_identity_dot_v1_dot_token__pb2.GetJsonWebKeySetRequest.FromString,
                     response_serializer=tandem_dot_identity_dot_v1_dot_token__pb2.GetJsonWebKeySetResponse.SerializeToString,
+            ),
+            'GetServerMetadata': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetServerMetadata,
+                    request_deserializer=tandem_dot_identity_dot_v1_dot_token__pb2.GetServerMetadataRequest.FromString,
+                    response_serializer=tandem_dot_identity_dot_v1_dot_token__pb2.GetServerMetadataResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -89,6 +147,9 @@ def add_TokenServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class TokenService:
     """Tokens for machines, and what it takes to verify a token. Names are those of the RFCs.
+
+    Clients of IssueToken, IntrospectToken and RevokeToken are service accounts. Over REST they send forms (or JSON), and say who
+    they are by HTTP Basic, by `client_id` and `client_secret`, or by a `client_assertion` that they have signed (RFC 7523).
     """
 
     @staticmethod
@@ -119,6 +180,60 @@ class TokenService:
             _registered_method=True)
 
     @staticmethod
+    def IntrospectToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.identity.v1.TokenService/IntrospectToken',
+            tandem_dot_identity_dot_v1_dot_token__pb2.IntrospectTokenRequest.SerializeToString,
+            tandem_dot_identity_dot_v1_dot_token__pb2.IntrospectTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.identity.v1.TokenService/RevokeToken',
+            tandem_dot_identity_dot_v1_dot_token__pb2.RevokeTokenRequest.SerializeToString,
+            tandem_dot_identity_dot_v1_dot_token__pb2.RevokeTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetJsonWebKeySet(request,
             target,
             options=(),
@@ -135,6 +250,33 @@ class TokenService:
             '/tandem.identity.v1.TokenService/GetJsonWebKeySet',
             tandem_dot_identity_dot_v1_dot_token__pb2.GetJsonWebKeySetRequest.SerializeToString,
             tandem_dot_identity_dot_v1_dot_token__pb2.GetJsonWebKeySetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetServerMetadata(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.identity.v1.TokenService/GetServerMetadata',
+            tandem_dot_identity_dot_v1_dot_token__pb2.GetServerMetadataRequest.SerializeToString,
+            tandem_dot_identity_dot_v1_dot_token__pb2.GetServerMetadataResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,11 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class TokenServiceStub:
-    """Tokens for machines, and what it takes to verify a token. Names are those of the RFCs."""
+    """Tokens for machines, and what it takes to verify a token. Names are those of the RFCs.
+
+    Clients of IssueToken, IntrospectToken and RevokeToken are service accounts. Over REST they send forms (or JSON), and say who
+    they are by HTTP Basic, by `client_id` and `client_secret`, or by a `client_assertion` that they have signed (RFC 7523).
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -35,25 +39,49 @@ class TokenServiceStub:
     def __new__(cls, channel: _aio.Channel) -> TokenServiceAsyncStub: ...
     IssueToken: _grpc.UnaryUnaryMultiCallable[_token_pb2.IssueTokenRequest, _token_pb2.IssueTokenResponse]
     """Issues an access token to a service account (RFC 6749, section 4.4: client credentials)."""
+    IntrospectToken: _grpc.UnaryUnaryMultiCallable[_token_pb2.IntrospectTokenRequest, _token_pb2.IntrospectTokenResponse]
+    """Says whether an access token is good, and what it says (RFC 7662). Of a token that is not meant for the client's own
+    audiences nothing is said but that it is not active, as of one that has expired, was revoked, or never was one.
+    """
+    RevokeToken: _grpc.UnaryUnaryMultiCallable[_token_pb2.RevokeTokenRequest, _token_pb2.RevokeTokenResponse]
+    """Lets one of the client's own access tokens work no more (RFC 7009). A token that does not work anyway is no error."""
     GetJsonWebKeySet: _grpc.UnaryUnaryMultiCallable[_token_pb2.GetJsonWebKeySetRequest, _token_pb2.GetJsonWebKeySetResponse]
     """Publishes the public keys that verify access tokens (RFC 7517). Verifiers cache them, and ask again when a token
     names a key that they do not know.
     """
+    GetServerMetadata: _grpc.UnaryUnaryMultiCallable[_token_pb2.GetServerMetadataRequest, _token_pb2.GetServerMetadataResponse]
+    """Says where everything is, and what is supported (RFC 8414)."""
 
 @_typing.type_check_only
 class TokenServiceAsyncStub(TokenServiceStub):
-    """Tokens for machines, and what it takes to verify a token. Names are those of the RFCs."""
+    """Tokens for machines, and what it takes to verify a token. Names are those of the RFCs.
+
+    Clients of IssueToken, IntrospectToken and RevokeToken are service accounts. Over REST they send forms (or JSON), and say who
+    they are by HTTP Basic, by `client_id` and `client_secret`, or by a `client_assertion` that they have signed (RFC 7523).
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     IssueToken: _aio.UnaryUnaryMultiCallable[_token_pb2.IssueTokenRequest, _token_pb2.IssueTokenResponse]  # type: ignore[assignment]
     """Issues an access token to a service account (RFC 6749, section 4.4: client credentials)."""
+    IntrospectToken: _aio.UnaryUnaryMultiCallable[_token_pb2.IntrospectTokenRequest, _token_pb2.IntrospectTokenResponse]  # type: ignore[assignment]
+    """Says whether an access token is good, and what it says (RFC 7662). Of a token that is not meant for the client's own
+    audiences nothing is said but that it is not active, as of one that has expired, was revoked, or never was one.
+    """
+    RevokeToken: _aio.UnaryUnaryMultiCallable[_token_pb2.RevokeTokenRequest, _token_pb2.RevokeTokenResponse]  # type: ignore[assignment]
+    """Lets one of the client's own access tokens work no more (RFC 7009). A token that does not work anyway is no error."""
     GetJsonWebKeySet: _aio.UnaryUnaryMultiCallable[_token_pb2.GetJsonWebKeySetRequest, _token_pb2.GetJsonWebKeySetResponse]  # type: ignore[assignment]
     """Publishes the public keys that verify access tokens (RFC 7517). Verifiers cache them, and ask again when a token
     names a key that they do not know.
     """
+    GetServerMetadata: _aio.UnaryUnaryMultiCallable[_token_pb2.GetServerMetadataRequest, _token_pb2.GetServerMetadataResponse]  # type: ignore[assignment]
+    """Says where everything is, and what is supported (RFC 8414)."""
 
 class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Tokens for machines, and what it takes to verify a token. Names are those of the RFCs."""
+    """Tokens for machines, and what it takes to verify a token. Names are those of the RFCs.
+
+    Clients of IssueToken, IntrospectToken and RevokeToken are service accounts. Over REST they send forms (or JSON), and say who
+    they are by HTTP Basic, by `client_id` and `client_secret`, or by a `client_assertion` that they have signed (RFC 7523).
+    """
 
     @_abc_1.abstractmethod
     def IssueToken(
@@ -64,6 +92,24 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         """Issues an access token to a service account (RFC 6749, section 4.4: client credentials)."""
 
     @_abc_1.abstractmethod
+    def IntrospectToken(
+        self,
+        request: _token_pb2.IntrospectTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_token_pb2.IntrospectTokenResponse, _abc.Awaitable[_token_pb2.IntrospectTokenResponse]]:
+        """Says whether an access token is good, and what it says (RFC 7662). Of a token that is not meant for the client's own
+        audiences nothing is said but that it is not active, as of one that has expired, was revoked, or never was one.
+        """
+
+    @_abc_1.abstractmethod
+    def RevokeToken(
+        self,
+        request: _token_pb2.RevokeTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_token_pb2.RevokeTokenResponse, _abc.Awaitable[_token_pb2.RevokeTokenResponse]]:
+        """Lets one of the client's own access tokens work no more (RFC 7009). A token that does not work anyway is no error."""
+
+    @_abc_1.abstractmethod
     def GetJsonWebKeySet(
         self,
         request: _token_pb2.GetJsonWebKeySetRequest,
@@ -72,5 +118,13 @@ class TokenServiceServicer(metaclass=_abc_1.ABCMeta):
         """Publishes the public keys that verify access tokens (RFC 7517). Verifiers cache them, and ask again when a token
         names a key that they do not know.
         """
+
+    @_abc_1.abstractmethod
+    def GetServerMetadata(
+        self,
+        request: _token_pb2.GetServerMetadataRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_token_pb2.GetServerMetadataResponse, _abc.Awaitable[_token_pb2.GetServerMetadataResponse]]:
+        """Says where everything is, and what is supported (RFC 8414)."""
 
 def add_TokenServiceServicer_to_server(servicer: TokenServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

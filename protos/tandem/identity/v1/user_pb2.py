@@ -22,18 +22,178 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from tandem.gateway.v1 import gateway_pb2 as tandem_dot_gateway_dot_v1_dot_gateway__pb2
+from tandem.identity.v1 import session_pb2 as tandem_dot_identity_dot_v1_dot_session__pb2
+from tandem.policy.v1 import policy_pb2 as tandem_dot_policy_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtandem/identity/v1/user.proto\x12\x12tandem.identity.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcd\x02\n\x04User\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x16\n\x0e\x65mail_verified\x18\x03 \x01(\x08\x12\x10\n\x08username\x18\x04 \x01(\t\x12\x11\n\tfull_name\x18\x05 \x01(\t\x12+\n\x04role\x18\x06 \x01(\x0e\x32\x1d.tandem.identity.v1.User.Role\x12\x10\n\x08\x64isabled\x18\x07 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\n \x01(\t\">\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x08\n\x04USER\x10\x01\x12\x0b\n\x07MANAGER\x10\x02\x12\t\n\x05\x41\x44MIN\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtandem/identity/v1/user.proto\x12\x12tandem.identity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftandem/gateway/v1/gateway.proto\x1a tandem/identity/v1/session.proto\x1a\x1dtandem/policy/v1/policy.proto\"\x87\x04\n\x04User\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1c\n\x05\x65mail\x18\x02 \x01(\tB\r\xbaH\nr\x05\x18\xfe\x01`\x01\xd8\x01\x01\x12\x16\n\x0e\x65mail_verified\x18\x03 \x01(\x08\x12?\n\x08username\x18\x04 \x01(\tB-\xbaH*r%2#^[a-z0-9][a-z0-9._-]{1,30}[a-z0-9]$\xd8\x01\x01\x12\x1d\n\tfull_name\x18\x05 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x35\n\x04role\x18\x06 \x01(\x0e\x32\x1d.tandem.identity.v1.User.RoleB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x10\n\x08\x64isabled\x18\x07 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\n \x01(\t\x12/\n\x0b\x64\x65lete_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\x0flast_login_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\">\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x08\n\x04USER\x10\x01\x12\x0b\n\x07MANAGER\x10\x02\x12\t\n\x05\x41\x44MIN\x10\x03\"C\n\x11\x43reateUserRequest\x12.\n\x04user\x18\x01 \x01(\x0b\x32\x18.tandem.identity.v1.UserB\x06\xbaH\x03\xc8\x01\x01\"<\n\x12\x43reateUserResponse\x12&\n\x04user\x18\x01 \x01(\x0b\x32\x18.tandem.identity.v1.User\"A\n\x0eGetUserRequest\x12\x19\n\x07user_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x14\n\x0cshow_deleted\x18\x02 \x01(\x08\"9\n\x0fGetUserResponse\x12&\n\x04user\x18\x01 \x01(\x0b\x32\x18.tandem.identity.v1.User\";\n\x14\x42\x61tchGetUsersRequest\x12#\n\x08user_ids\x18\x01 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x08\x01\x10\x64\"\x05r\x03\xb0\x01\x01\"@\n\x15\x42\x61tchGetUsersResponse\x12\'\n\x05users\x18\x01 \x03(\x0b\x32\x18.tandem.identity.v1.User\"\x87\x02\n\x10ListUsersRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x13\n\x01q\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x35\n\x04role\x18\x04 \x01(\x0e\x32\x1d.tandem.identity.v1.User.RoleB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x15\n\x08\x64isabled\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12\x14\n\x0cshow_deleted\x18\x06 \x01(\x08\x12\x19\n\x08order_by\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x18\n\x06\x66ilter\x18\x08 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\x42\x0b\n\t_disabled\"U\n\x11ListUsersResponse\x12\'\n\x05users\x18\x01 \x03(\x0b\x32\x18.tandem.identity.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa6\x01\n\x11UpdateUserRequest\x12\x19\n\x07user_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12.\n\x04user\x18\x02 \x01(\x0b\x32\x18.tandem.identity.v1.UserB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x15\n\x04\x65tag\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\"<\n\x12UpdateUserResponse\x12&\n\x04user\x18\x01 \x01(\x0b\x32\x18.tandem.identity.v1.User\"F\n\x12\x44isableUserRequest\x12\x19\n\x07user_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\"=\n\x13\x44isableUserResponse\x12&\n\x04user\x18\x01 \x01(\x0b\x32\x18.tandem.identity.v1.User\"E\n\x11\x45nableUserRequest\x12\x19\n\x07user_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\"<\n\x12\x45nableUserResponse\x12&\n\x04user\x18\x01 \x01(\x0b\x32\x18.tandem.identity.v1.User\"E\n\x11\x44\x65leteUserRequest\x12\x19\n\x07user_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18@\"\x14\n\x12\x44\x65leteUserResponse\"0\n\x13UndeleteUserRequest\x12\x19\n\x07user_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\">\n\x14UndeleteUserResponse\x12&\n\x04user\x18\x01 \x01(\x0b\x32\x18.tandem.identity.v1.User\"6\n\x19StartPasswordResetRequest\x12\x19\n\x07user_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"\x1c\n\x1aStartPasswordResetResponse\"n\n\x17ListUserSessionsRequest\x12\x19\n\x07user_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"b\n\x18ListUserSessionsResponse\x12-\n\x08sessions\x18\x01 \x03(\x0b\x32\x1b.tandem.identity.v1.Session\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"6\n\x19RevokeUserSessionsRequest\x12\x19\n\x07user_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\"3\n\x1aRevokeUserSessionsResponse\x12\x15\n\rrevoked_count\x18\x01 \x01(\x05\"\xd9\x03\n\nAuditEvent\x12\n\n\x02id\x18\x01 \x01(\t\x12.\n\nevent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nactor_type\x18\x03 \x01(\t\x12\x10\n\x08\x61\x63tor_id\x18\x04 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x05 \x01(\t\x12\x13\n\x0btarget_type\x18\x06 \x01(\t\x12\x11\n\ttarget_id\x18\x07 \x01(\t\x12\x37\n\x07outcome\x18\x08 \x01(\x0e\x32&.tandem.identity.v1.AuditEvent.Outcome\x12\x0e\n\x06reason\x18\t \x01(\t\x12\x12\n\nrequest_id\x18\n \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x0b \x01(\t\x12\x12\n\nuser_agent\x18\x0c \x01(\t\x12>\n\x08metadata\x18\r \x03(\x0b\x32,.tandem.identity.v1.AuditEvent.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\">\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\r\n\tSUCCEEDED\x10\x01\x12\x0b\n\x07REFUSED\x10\x02\"\xa3\x02\n\x16ListAuditEventsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\x12\x1c\n\x07user_id\x18\x03 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12\x17\n\x06\x61\x63tion\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12\x41\n\x07outcome\x18\x05 \x01(\x0e\x32&.tandem.identity.v1.AuditEvent.OutcomeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12)\n\x05\x61\x66ter\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x62\x65\x66ore\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"h\n\x17ListAuditEventsResponse\x12\x34\n\x0c\x61udit_events\x18\x01 \x03(\x0b\x32\x1e.tandem.identity.v1.AuditEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xb2\x13\n\x0bUserService\x12\xcf\x01\n\nCreateUser\x12%.tandem.identity.v1.CreateUserRequest\x1a&.tandem.identity.v1.CreateUserResponse\"r\x92\xdb\x18\"\x08\x02\x1a\x0eidentity.admin\"\x07MANAGER\"\x05\x41\x44MIN\x9a\xdb\x18\'\x08\xc9\x01\x12\x17/api/v1/users/{user.id}\x1a\tuser.etag\x82\xd3\xe4\x93\x02\x1b\"\r/api/v1/users:\x04userb\x04user\x12\xb0\x01\n\x07GetUser\x12\".tandem.identity.v1.GetUserRequest\x1a#.tandem.identity.v1.GetUserResponse\"\\\x90\x02\x01\x92\xdb\x18!\x08\x02\x1a\ridentity.read\"\x07MANAGER\"\x05\x41\x44MIN\x9a\xdb\x18\x0b\x1a\tuser.etag\x82\xd3\xe4\x93\x02\x1f\x12\x17/api/v1/users/{user_id}b\x04user\x12\xac\x01\n\rBatchGetUsers\x12(.tandem.identity.v1.BatchGetUsersRequest\x1a).tandem.identity.v1.BatchGetUsersResponse\"F\x90\x02\x01\x92\xdb\x18!\x08\x02\x1a\ridentity.read\"\x07MANAGER\"\x05\x41\x44MIN\x82\xd3\xe4\x93\x02\x18\x12\x16/api/v1/users:batchGet\x12\x97\x01\n\tListUsers\x12$.tandem.identity.v1.ListUsersRequest\x1a%.tandem.identity.v1.ListUsersResponse\"=\x90\x02\x01\x92\xdb\x18!\x08\x02\x1a\ridentity.read\"\x07MANAGER\"\x05\x41\x44MIN\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/users\x12\xba\x01\n\nUpdateUser\x12%.tandem.identity.v1.UpdateUserRequest\x1a&.tandem.identity.v1.UpdateUserResponse\"]\x92\xdb\x18\x19\x08\x02\x1a\x0eidentity.admin\"\x05\x41\x44MIN\x9a\xdb\x18\x11\x1a\tuser.etag\"\x04\x65tag\x82\xd3\xe4\x93\x02%2\x17/api/v1/users/{user_id}:\x04userb\x04user\x12\xc2\x01\n\x0b\x44isableUser\x12&.tandem.identity.v1.DisableUserRequest\x1a\'.tandem.identity.v1.DisableUserResponse\"b\x92\xdb\x18\x19\x08\x02\x1a\x0eidentity.admin\"\x05\x41\x44MIN\x9a\xdb\x18\x11\x1a\tuser.etag\"\x04\x65tag\x82\xd3\xe4\x93\x02*\"\x1f/api/v1/users/{user_id}:disable:\x01*b\x04user\x12\xbe\x01\n\nEnableUser\x12%.tandem.identity.v1.EnableUserRequest\x1a&.tandem.identity.v1.EnableUserResponse\"a\x92\xdb\x18\x19\x08\x02\x1a\x0eidentity.admin\"\x05\x41\x44MIN\x9a\xdb\x18\x11\x1a\tuser.etag\"\x04\x65tag\x82\xd3\xe4\x93\x02)\"\x1e/api/v1/users/{user_id}:enable:\x01*b\x04user\x12\xa6\x01\n\nDeleteUser\x12%.tandem.identity.v1.DeleteUserRequest\x1a&.tandem.identity.v1.DeleteUserResponse\"I\x92\xdb\x18\x19\x08\x02\x1a\x0eidentity.admin\"\x05\x41\x44MIN\x9a\xdb\x18\t\x08\xcc\x01\"\x04\x65tag\x82\xd3\xe4\x93\x02\x19*\x17/api/v1/users/{user_id}\x12\xc0\x01\n\x0cUndeleteUser\x12\'.tandem.identity.v1.UndeleteUserRequest\x1a(.tandem.identity.v1.UndeleteUserResponse\"]\x92\xdb\x18\x19\x08\x02\x1a\x0eidentity.admin\"\x05\x41\x44MIN\x9a\xdb\x18\x0b\x1a\tuser.etag\x82\xd3\xe4\x93\x02+\" /api/v1/users/{user_id}:undelete:\x01*b\x04user\x12\xce\x01\n\x12StartPasswordReset\x12-.tandem.identity.v1.StartPasswordResetRequest\x1a..tandem.identity.v1.StartPasswordResetResponse\"Y\x92\xdb\x18\x19\x08\x02\x1a\x0eidentity.admin\"\x05\x41\x44MIN\x9a\xdb\x18\x03\x08\xcc\x01\x82\xd3\xe4\x93\x02/\"*/api/v1/users/{user_id}:startPasswordReset:\x01*\x12\xb7\x01\n\x10ListUserSessions\x12+.tandem.identity.v1.ListUserSessionsRequest\x1a,.tandem.identity.v1.ListUserSessionsResponse\"H\x90\x02\x01\x92\xdb\x18\x19\x08\x02\x1a\x0eidentity.admin\"\x05\x41\x44MIN\x82\xd3\xe4\x93\x02\"\x12 /api/v1/users/{user_id}/sessions\x12\xc7\x01\n\x12RevokeUserSessions\x12-.tandem.identity.v1.RevokeUserSessionsRequest\x1a..tandem.identity.v1.RevokeUserSessionsResponse\"R\x92\xdb\x18\x19\x08\x02\x1a\x0eidentity.admin\"\x05\x41\x44MIN\x82\xd3\xe4\x93\x02/\"*/api/v1/users/{user_id}/sessions:revokeAll:\x01*\x12\xd0\x01\n\x0fListAuditEvents\x12*.tandem.identity.v1.ListAuditEventsRequest\x1a+.tandem.identity.v1.ListAuditEventsResponse\"d\x90\x02\x01\x92\xdb\x18\x19\x08\x02\x1a\x0eidentity.admin\"\x05\x41\x44MIN\x82\xd3\xe4\x93\x02>\x12\x14/api/v1/audit-eventsZ&\x12$/api/v1/users/{user_id}/audit-eventsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tandem.identity.v1.user_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_USER']._serialized_start=87
-  _globals['_USER']._serialized_end=420
-  _globals['_USER_ROLE']._serialized_start=358
-  _globals['_USER_ROLE']._serialized_end=420
+  _globals['_USER'].fields_by_name['email']._loaded_options = None
+  _globals['_USER'].fields_by_name['email']._serialized_options = b'\272H\nr\005\030\376\001`\001\330\001\001'
+  _globals['_USER'].fields_by_name['username']._loaded_options = None
+  _globals['_USER'].fields_by_name['username']._serialized_options = b'\272H*r%2#^[a-z0-9][a-z0-9._-]{1,30}[a-z0-9]$\330\001\001'
+  _globals['_USER'].fields_by_name['full_name']._loaded_options = None
+  _globals['_USER'].fields_by_name['full_name']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
+  _globals['_USER'].fields_by_name['role']._loaded_options = None
+  _globals['_USER'].fields_by_name['role']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_CREATEUSERREQUEST'].fields_by_name['user']._loaded_options = None
+  _globals['_CREATEUSERREQUEST'].fields_by_name['user']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_GETUSERREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_GETUSERREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_BATCHGETUSERSREQUEST'].fields_by_name['user_ids']._loaded_options = None
+  _globals['_BATCHGETUSERSREQUEST'].fields_by_name['user_ids']._serialized_options = b'\272H\016\222\001\013\010\001\020d\"\005r\003\260\001\001'
+  _globals['_LISTUSERSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTUSERSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_LISTUSERSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTUSERSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\010'
+  _globals['_LISTUSERSREQUEST'].fields_by_name['q']._loaded_options = None
+  _globals['_LISTUSERSREQUEST'].fields_by_name['q']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_LISTUSERSREQUEST'].fields_by_name['role']._loaded_options = None
+  _globals['_LISTUSERSREQUEST'].fields_by_name['role']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_LISTUSERSREQUEST'].fields_by_name['order_by']._loaded_options = None
+  _globals['_LISTUSERSREQUEST'].fields_by_name['order_by']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_LISTUSERSREQUEST'].fields_by_name['filter']._loaded_options = None
+  _globals['_LISTUSERSREQUEST'].fields_by_name['filter']._serialized_options = b'\272H\005r\003\030\350\007'
+  _globals['_UPDATEUSERREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_UPDATEUSERREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_UPDATEUSERREQUEST'].fields_by_name['user']._loaded_options = None
+  _globals['_UPDATEUSERREQUEST'].fields_by_name['user']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_UPDATEUSERREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_UPDATEUSERREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_DISABLEUSERREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_DISABLEUSERREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_DISABLEUSERREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_DISABLEUSERREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_ENABLEUSERREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_ENABLEUSERREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_ENABLEUSERREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_ENABLEUSERREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_DELETEUSERREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_DELETEUSERREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_DELETEUSERREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_DELETEUSERREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_UNDELETEUSERREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_UNDELETEUSERREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_STARTPASSWORDRESETREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_STARTPASSWORDRESETREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_LISTUSERSESSIONSREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_LISTUSERSESSIONSREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_LISTUSERSESSIONSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTUSERSESSIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_LISTUSERSESSIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTUSERSESSIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\010'
+  _globals['_REVOKEUSERSESSIONSREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_REVOKEUSERSESSIONSREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_AUDITEVENT_METADATAENTRY']._loaded_options = None
+  _globals['_AUDITEVENT_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_LISTAUDITEVENTSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTAUDITEVENTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_LISTAUDITEVENTSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTAUDITEVENTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\010'
+  _globals['_LISTAUDITEVENTSREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_LISTAUDITEVENTSREQUEST'].fields_by_name['user_id']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
+  _globals['_LISTAUDITEVENTSREQUEST'].fields_by_name['action']._loaded_options = None
+  _globals['_LISTAUDITEVENTSREQUEST'].fields_by_name['action']._serialized_options = b'\272H\004r\002\030@'
+  _globals['_LISTAUDITEVENTSREQUEST'].fields_by_name['outcome']._loaded_options = None
+  _globals['_LISTAUDITEVENTSREQUEST'].fields_by_name['outcome']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_USERSERVICE'].methods_by_name['CreateUser']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['CreateUser']._serialized_options = b'\222\333\030\"\010\002\032\016identity.admin\"\007MANAGER\"\005ADMIN\232\333\030\'\010\311\001\022\027/api/v1/users/{user.id}\032\tuser.etag\202\323\344\223\002\033\"\r/api/v1/users:\004userb\004user'
+  _globals['_USERSERVICE'].methods_by_name['GetUser']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['GetUser']._serialized_options = b'\220\002\001\222\333\030!\010\002\032\ridentity.read\"\007MANAGER\"\005ADMIN\232\333\030\013\032\tuser.etag\202\323\344\223\002\037\022\027/api/v1/users/{user_id}b\004user'
+  _globals['_USERSERVICE'].methods_by_name['BatchGetUsers']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['BatchGetUsers']._serialized_options = b'\220\002\001\222\333\030!\010\002\032\ridentity.read\"\007MANAGER\"\005ADMIN\202\323\344\223\002\030\022\026/api/v1/users:batchGet'
+  _globals['_USERSERVICE'].methods_by_name['ListUsers']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['ListUsers']._serialized_options = b'\220\002\001\222\333\030!\010\002\032\ridentity.read\"\007MANAGER\"\005ADMIN\202\323\344\223\002\017\022\r/api/v1/users'
+  _globals['_USERSERVICE'].methods_by_name['UpdateUser']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['UpdateUser']._serialized_options = b'\222\333\030\031\010\002\032\016identity.admin\"\005ADMIN\232\333\030\021\032\tuser.etag\"\004etag\202\323\344\223\002%2\027/api/v1/users/{user_id}:\004userb\004user'
+  _globals['_USERSERVICE'].methods_by_name['DisableUser']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['DisableUser']._serialized_options = b'\222\333\030\031\010\002\032\016identity.admin\"\005ADMIN\232\333\030\021\032\tuser.etag\"\004etag\202\323\344\223\002*\"\037/api/v1/users/{user_id}:disable:\001*b\004user'
+  _globals['_USERSERVICE'].methods_by_name['EnableUser']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['EnableUser']._serialized_options = b'\222\333\030\031\010\002\032\016identity.admin\"\005ADMIN\232\333\030\021\032\tuser.etag\"\004etag\202\323\344\223\002)\"\036/api/v1/users/{user_id}:enable:\001*b\004user'
+  _globals['_USERSERVICE'].methods_by_name['DeleteUser']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['DeleteUser']._serialized_options = b'\222\333\030\031\010\002\032\016identity.admin\"\005ADMIN\232\333\030\t\010\314\001\"\004etag\202\323\344\223\002\031*\027/api/v1/users/{user_id}'
+  _globals['_USERSERVICE'].methods_by_name['UndeleteUser']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['UndeleteUser']._serialized_options = b'\222\333\030\031\010\002\032\016identity.admin\"\005ADMIN\232\333\030\013\032\tuser.etag\202\323\344\223\002+\" /api/v1/users/{user_id}:undelete:\001*b\004user'
+  _globals['_USERSERVICE'].methods_by_name['StartPasswordReset']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['StartPasswordReset']._serialized_options = b'\222\333\030\031\010\002\032\016identity.admin\"\005ADMIN\232\333\030\003\010\314\001\202\323\344\223\002/\"*/api/v1/users/{user_id}:startPasswordReset:\001*'
+  _globals['_USERSERVICE'].methods_by_name['ListUserSessions']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['ListUserSessions']._serialized_options = b'\220\002\001\222\333\030\031\010\002\032\016identity.admin\"\005ADMIN\202\323\344\223\002\"\022 /api/v1/users/{user_id}/sessions'
+  _globals['_USERSERVICE'].methods_by_name['RevokeUserSessions']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['RevokeUserSessions']._serialized_options = b'\222\333\030\031\010\002\032\016identity.admin\"\005ADMIN\202\323\344\223\002/\"*/api/v1/users/{user_id}/sessions:revokeAll:\001*'
+  _globals['_USERSERVICE'].methods_by_name['ListAuditEvents']._loaded_options = None
+  _globals['_USERSERVICE'].methods_by_name['ListAuditEvents']._serialized_options = b'\220\002\001\222\333\030\031\010\002\032\016identity.admin\"\005ADMIN\202\323\344\223\002>\022\024/api/v1/audit-eventsZ&\022$/api/v1/users/{user_id}/audit-events'
+  _globals['_USER']._serialized_start=278
+  _globals['_USER']._serialized_end=797
+  _globals['_USER_ROLE']._serialized_start=735
+  _globals['_USER_ROLE']._serialized_end=797
+  _globals['_CREATEUSERREQUEST']._serialized_start=799
+  _globals['_CREATEUSERREQUEST']._serialized_end=866
+  _globals['_CREATEUSERRESPONSE']._serialized_start=868
+  _globals['_CREATEUSERRESPONSE']._serialized_end=928
+  _globals['_GETUSERREQUEST']._serialized_start=930
+  _globals['_GETUSERREQUEST']._serialized_end=995
+  _globals['_GETUSERRESPONSE']._serialized_start=997
+  _globals['_GETUSERRESPONSE']._serialized_end=1054
+  _globals['_BATCHGETUSERSREQUEST']._serialized_start=1056
+  _globals['_BATCHGETUSERSREQUEST']._serialized_end=1115
+  _globals['_BATCHGETUSERSRESPONSE']._serialized_start=1117
+  _globals['_BATCHGETUSERSRESPONSE']._serialized_end=1181
+  _globals['_LISTUSERSREQUEST']._serialized_start=1184
+  _globals['_LISTUSERSREQUEST']._serialized_end=1447
+  _globals['_LISTUSERSRESPONSE']._serialized_start=1449
+  _globals['_LISTUSERSRESPONSE']._serialized_end=1534
+  _globals['_UPDATEUSERREQUEST']._serialized_start=1537
+  _globals['_UPDATEUSERREQUEST']._serialized_end=1703
+  _globals['_UPDATEUSERRESPONSE']._serialized_start=1705
+  _globals['_UPDATEUSERRESPONSE']._serialized_end=1765
+  _globals['_DISABLEUSERREQUEST']._serialized_start=1767
+  _globals['_DISABLEUSERREQUEST']._serialized_end=1837
+  _globals['_DISABLEUSERRESPONSE']._serialized_start=1839
+  _globals['_DISABLEUSERRESPONSE']._serialized_end=1900
+  _globals['_ENABLEUSERREQUEST']._serialized_start=1902
+  _globals['_ENABLEUSERREQUEST']._serialized_end=1971
+  _globals['_ENABLEUSERRESPONSE']._serialized_start=1973
+  _globals['_ENABLEUSERRESPONSE']._serialized_end=2033
+  _globals['_DELETEUSERREQUEST']._serialized_start=2035
+  _globals['_DELETEUSERREQUEST']._serialized_end=2104
+  _globals['_DELETEUSERRESPONSE']._serialized_start=2106
+  _globals['_DELETEUSERRESPONSE']._serialized_end=2126
+  _globals['_UNDELETEUSERREQUEST']._serialized_start=2128
+  _globals['_UNDELETEUSERREQUEST']._serialized_end=2176
+  _globals['_UNDELETEUSERRESPONSE']._serialized_start=2178
+  _globals['_UNDELETEUSERRESPONSE']._serialized_end=2240
+  _globals['_STARTPASSWORDRESETREQUEST']._serialized_start=2242
+  _globals['_STARTPASSWORDRESETREQUEST']._serialized_end=2296
+  _globals['_STARTPASSWORDRESETRESPONSE']._serialized_start=2298
+  _globals['_STARTPASSWORDRESETRESPONSE']._serialized_end=2326
+  _globals['_LISTUSERSESSIONSREQUEST']._serialized_start=2328
+  _globals['_LISTUSERSESSIONSREQUEST']._serialized_end=2438
+  _globals['_LISTUSERSESSIONSRESPONSE']._serialized_start=2440
+  _globals['_LISTUSERSESSIONSRESPONSE']._serialized_end=2538
+  _globals['_REVOKEUSERSESSIONSREQUEST']._serialized_start=2540
+  _globals['_REVOKEUSERSESSIONSREQUEST']._serialized_end=2594
+  _globals['_REVOKEUSERSESSIONSRESPONSE']._serialized_start=2596
+  _globals['_REVOKEUSERSESSIONSRESPONSE']._serialized_end=2647
+  _globals['_AUDITEVENT']._serialized_start=2650
+  _globals['_AUDITEVENT']._serialized_end=3123
+  _globals['_AUDITEVENT_METADATAENTRY']._serialized_start=3012
+  _globals['_AUDITEVENT_METADATAENTRY']._serialized_end=3059
+  _globals['_AUDITEVENT_OUTCOME']._serialized_start=3061
+  _globals['_AUDITEVENT_OUTCOME']._serialized_end=3123
+  _globals['_LISTAUDITEVENTSREQUEST']._serialized_start=3126
+  _globals['_LISTAUDITEVENTSREQUEST']._serialized_end=3417
+  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_start=3419
+  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_end=3523
+  _globals['_USERSERVICE']._serialized_start=3526
+  _globals['_USERSERVICE']._serialized_end=6008
 # @@protoc_insertion_point(module_scope)

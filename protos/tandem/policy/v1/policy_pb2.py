@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtandem/policy/v1/policy.proto\x12\x10tandem.policy.v1\x1a google/protobuf/descriptor.proto\"\xc6\x01\n\x0cMethodPolicy\x12\x35\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0e\x32%.tandem.policy.v1.MethodPolicy.Access\x12\x12\n\npermission\x18\x02 \x01(\t\x12\r\n\x05scope\x18\x03 \x01(\t\"\\\n\x06\x41\x63\x63\x65ss\x12\x16\n\x12\x41\x43\x43\x45SS_UNSPECIFIED\x10\x00\x12\n\n\x06\x41NYONE\x10\x01\x12\r\n\tSIGNED_IN\x10\x02\x12\x12\n\x0eTOKEN_OPTIONAL\x10\x03\x12\x0b\n\x07SERVICE\x10\x04:P\n\x06method\x12\x1e.google.protobuf.MethodOptions\x18\xb2\x8b\x03 \x01(\x0b\x32\x1e.tandem.policy.v1.MethodPolicyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dtandem/policy/v1/policy.proto\x12\x10tandem.policy.v1\x1a google/protobuf/descriptor.proto\"\xd5\x01\n\x0cMethodPolicy\x12\x35\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0e\x32%.tandem.policy.v1.MethodPolicy.Access\x12\x12\n\npermission\x18\x02 \x01(\t\x12\r\n\x05scope\x18\x03 \x01(\t\x12\r\n\x05roles\x18\x04 \x03(\t\"\\\n\x06\x41\x63\x63\x65ss\x12\x16\n\x12\x41\x43\x43\x45SS_UNSPECIFIED\x10\x00\x12\n\n\x06\x41NYONE\x10\x01\x12\r\n\tSIGNED_IN\x10\x02\x12\x12\n\x0eTOKEN_OPTIONAL\x10\x03\x12\x0b\n\x07SERVICE\x10\x04:P\n\x06method\x12\x1e.google.protobuf.MethodOptions\x18\xb2\x8b\x03 \x01(\x0b\x32\x1e.tandem.policy.v1.MethodPolicyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tandem.policy.v1.policy_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_METHODPOLICY']._serialized_start=86
-  _globals['_METHODPOLICY']._serialized_end=284
-  _globals['_METHODPOLICY_ACCESS']._serialized_start=192
-  _globals['_METHODPOLICY_ACCESS']._serialized_end=284
+  _globals['_METHODPOLICY']._serialized_end=299
+  _globals['_METHODPOLICY_ACCESS']._serialized_start=207
+  _globals['_METHODPOLICY_ACCESS']._serialized_end=299
 # @@protoc_insertion_point(module_scope)

@@ -5,9 +5,11 @@ Who may call a method: declared beside the method, enforced by one server interc
 repeated by nobody.
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pb2 as _descriptor_pb2
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf.internal import extension_dict as _extension_dict
 import builtins as _builtins
@@ -65,6 +67,7 @@ class MethodPolicy(_message.Message):
     ACCESS_FIELD_NUMBER: _builtins.int
     PERMISSION_FIELD_NUMBER: _builtins.int
     SCOPE_FIELD_NUMBER: _builtins.int
+    ROLES_FIELD_NUMBER: _builtins.int
     access: Global___MethodPolicy.Access.ValueType
     """How the caller has to be known."""
     permission: _builtins.str
@@ -73,16 +76,23 @@ class MethodPolicy(_message.Message):
     """
     scope: _builtins.str
     """The scope that a machine's token has to hold, such as "work.read". Methods without one are for people only."""
+    @_builtins.property
+    def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The global roles of which a person has to have one, such as "ADMIN". Empty for methods that are for everybody. Machines
+        have no role: their scope is what counts.
+        """
+
     def __init__(
         self,
         *,
         access: Global___MethodPolicy.Access.ValueType = ...,
         permission: _builtins.str = ...,
         scope: _builtins.str = ...,
+        roles: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "permission", b"permission", "scope", b"scope"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "permission", b"permission", "roles", b"roles", "scope", b"scope"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -28,10 +28,11 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from tandem.gateway.v1 import gateway_pb2 as tandem_dot_gateway_dot_v1_dot_gateway__pb2
 from tandem.policy.v1 import policy_pb2 as tandem_dot_policy_dot_v1_dot_policy__pb2
+from tandem.work.v1 import person_pb2 as tandem_dot_work_dot_v1_dot_person__pb2
 from tandem.work.v1 import project_pb2 as tandem_dot_work_dot_v1_dot_project__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btandem/work/v1/member.proto\x12\x0etandem.work.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftandem/gateway/v1/gateway.proto\x1a\x1dtandem/policy/v1/policy.proto\x1a\x1ctandem/work/v1/project.proto\"\xd2\x01\n\x06Member\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x36\n\x04role\x18\x03 \x01(\x0e\x32\x1c.tandem.work.v1.Project.RoleB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"\xf3\x01\n\x10\x41\x64\x64MemberRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x1b\n\x07user_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x1d\n\x08username\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00\x12\x1b\n\x05\x65mail\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x18\xfe\x01`\x01H\x00\x12\x36\n\x04role\x18\x05 \x01(\x0e\x32\x1c.tandem.work.v1.Project.RoleB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12!\n\x0fidempotency_key\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x42\x0f\n\x06person\x12\x05\xbaH\x02\x08\x01\";\n\x11\x41\x64\x64MemberResponse\x12&\n\x06member\x18\x01 \x01(\x0b\x32\x16.tandem.work.v1.Member\"I\n\x10GetMemberRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x19\n\x07user_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\";\n\x11GetMemberResponse\x12&\n\x06member\x18\x01 \x01(\x0b\x32\x16.tandem.work.v1.Member\"j\n\x12ListMembersRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"W\n\x13ListMembersResponse\x12\'\n\x07members\x18\x01 \x03(\x0b\x32\x16.tandem.work.v1.Member\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xe7\x01\n\x13UpdateMemberRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x19\n\x07user_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12.\n\x06member\x18\x03 \x01(\x0b\x32\x16.tandem.work.v1.MemberB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x15\n\x04\x65tag\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12!\n\x0fidempotency_key\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\">\n\x14UpdateMemberResponse\x12&\n\x06member\x18\x01 \x01(\x0b\x32\x16.tandem.work.v1.Member\"\x86\x01\n\x13RemoveMemberRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x19\n\x07user_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x15\n\x04\x65tag\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12!\n\x0fidempotency_key\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"\x16\n\x14RemoveMemberResponse\"T\n\x13LeaveProjectRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12!\n\x0fidempotency_key\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"\x16\n\x14LeaveProjectResponse2\xc8\n\n\rMemberService\x12\x87\x02\n\tAddMember\x12 .tandem.work.v1.AddMemberRequest\x1a!.tandem.work.v1.AddMemberResponse\"\xb4\x01\x92\xdb\x18\x1a\x08\x02\x12\nmember.add\x1a\nwork.write\x9a\xdb\x18]\x08\xc9\x01\x12:/api/v1/projects/{member.project}/members/{member.user_id}\x1a\x0bmember.etag2\x0fidempotency_key\x82\xd3\xe4\x93\x02/\"\"/api/v1/projects/{project}/members:\x01*b\x06member\x12\xc0\x01\n\tGetMember\x12 .tandem.work.v1.GetMemberRequest\x1a!.tandem.work.v1.GetMemberResponse\"n\x90\x02\x01\x92\xdb\x18\x1a\x08\x02\x12\x0bmember.read\x1a\twork.read\x9a\xdb\x18\r\x1a\x0bmember.etag\x82\xd3\xe4\x93\x02\x36\x12,/api/v1/projects/{project}/members/{user_id}b\x06member\x12\xa3\x01\n\x0bListMembers\x12\".tandem.work.v1.ListMembersRequest\x1a#.tandem.work.v1.ListMembersResponse\"K\x90\x02\x01\x92\xdb\x18\x1a\x08\x02\x12\x0bmember.read\x1a\twork.read\x82\xd3\xe4\x93\x02$\x12\"/api/v1/projects/{project}/members\x12\xa9\x02\n\x0cUpdateMember\x12#.tandem.work.v1.UpdateMemberRequest\x1a$.tandem.work.v1.UpdateMemberResponse\"\xcd\x01\x92\xdb\x18\x1d\x08\x02\x12\rmember.update\x1a\nwork.write\x9a\xdb\x18$\x1a\x0bmember.etag\"\x04\x65tag2\x0fidempotency_key\x82\xd3\xe4\x93\x02~2,/api/v1/projects/{project}/members/{user_id}:\x06memberZ>\x1a,/api/v1/projects/{project}/members/{user_id}:\x06memberb\x06memberb\x06member\x12\xce\x01\n\x0cRemoveMember\x12#.tandem.work.v1.RemoveMemberRequest\x1a$.tandem.work.v1.RemoveMemberResponse\"s\x92\xdb\x18\x1d\x08\x02\x12\rmember.remove\x1a\nwork.write\x9a\xdb\x18\x1a\x08\xcc\x01\"\x04\x65tag2\x0fidempotency_key\x82\xd3\xe4\x93\x02.*,/api/v1/projects/{project}/members/{user_id}\x12\xc6\x01\n\x0cLeaveProject\x12#.tandem.work.v1.LeaveProjectRequest\x1a$.tandem.work.v1.LeaveProjectResponse\"k\x92\xdb\x18\x1c\x08\x02\x12\x0cmember.leave\x1a\nwork.write\x9a\xdb\x18\x14\x08\xcc\x01\x32\x0fidempotency_key\x82\xd3\xe4\x93\x02-\"(/api/v1/projects/{project}/members:leave:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1btandem/work/v1/member.proto\x12\x0etandem.work.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1ftandem/gateway/v1/gateway.proto\x1a\x1dtandem/policy/v1/policy.proto\x1a\x1btandem/work/v1/person.proto\x1a\x1ctandem/work/v1/project.proto\"\xd2\x01\n\x06Member\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x36\n\x04role\x18\x03 \x01(\x0e\x32\x1c.tandem.work.v1.Project.RoleB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"\xf3\x01\n\x10\x41\x64\x64MemberRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x1b\n\x07user_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01H\x00\x12\x1d\n\x08username\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@H\x00\x12\x1b\n\x05\x65mail\x18\x04 \x01(\tB\n\xbaH\x07r\x05\x18\xfe\x01`\x01H\x00\x12\x36\n\x04role\x18\x05 \x01(\x0e\x32\x1c.tandem.work.v1.Project.RoleB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12!\n\x0fidempotency_key\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x42\x0f\n\x06person\x12\x05\xbaH\x02\x08\x01\";\n\x11\x41\x64\x64MemberResponse\x12&\n\x06member\x18\x01 \x01(\x0b\x32\x16.tandem.work.v1.Member\"I\n\x10GetMemberRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x19\n\x07user_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\";\n\x11GetMemberResponse\x12&\n\x06member\x18\x01 \x01(\x0b\x32\x16.tandem.work.v1.Member\"j\n\x12ListMembersRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"W\n\x13ListMembersResponse\x12\'\n\x07members\x18\x01 \x03(\x0b\x32\x16.tandem.work.v1.Member\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xe7\x01\n\x13UpdateMemberRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x19\n\x07user_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12.\n\x06member\x18\x03 \x01(\x0b\x32\x16.tandem.work.v1.MemberB\x06\xbaH\x03\xc8\x01\x01\x12/\n\x0bupdate_mask\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\x12\x15\n\x04\x65tag\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12!\n\x0fidempotency_key\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\">\n\x14UpdateMemberResponse\x12&\n\x06member\x18\x01 \x01(\x0b\x32\x16.tandem.work.v1.Member\"\x86\x01\n\x13RemoveMemberRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x19\n\x07user_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12\x15\n\x04\x65tag\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18@\x12!\n\x0fidempotency_key\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"\x16\n\x14RemoveMemberResponse\"T\n\x13LeaveProjectRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12!\n\x0fidempotency_key\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"\x16\n\x14LeaveProjectResponse\"]\n\x16TestPermissionsRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\'\n\x0bpermissions\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x08\x01\x10\x64\"\x06r\x04\x10\x01\x18@\".\n\x17TestPermissionsResponse\x12\x13\n\x0bpermissions\x18\x01 \x03(\t\"\xbe\x01\n\nInvitation\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12*\n\x04role\x18\x04 \x01(\x0e\x32\x1c.tandem.work.v1.Project.Role\x12\'\n\x07inviter\x18\x05 \x01(\x0b\x32\x16.tandem.work.v1.Person\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa7\x01\n\x13InviteMemberRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x19\n\x05\x65mail\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x18\xfe\x01`\x01\x12\x36\n\x04role\x18\x03 \x01(\x0e\x32\x1c.tandem.work.v1.Project.RoleB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12!\n\x0fidempotency_key\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"F\n\x14InviteMemberResponse\x12.\n\ninvitation\x18\x01 \x01(\x0b\x32\x1a.tandem.work.v1.Invitation\"n\n\x16ListInvitationsRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x1a\n\tpage_size\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x08\"c\n\x17ListInvitationsResponse\x12/\n\x0binvitations\x18\x01 \x03(\x0b\x32\x1a.tandem.work.v1.Invitation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"y\n\x17RevokeInvitationRequest\x12\x1a\n\x07project\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?\x12\x1f\n\rinvitation_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\xb0\x01\x01\x12!\n\x0fidempotency_key\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\"\x1a\n\x18RevokeInvitationResponse2\x81\x11\n\rMemberService\x12\x87\x02\n\tAddMember\x12 .tandem.work.v1.AddMemberRequest\x1a!.tandem.work.v1.AddMemberResponse\"\xb4\x01\x92\xdb\x18\x1a\x08\x02\x12\nmember.add\x1a\nwork.write\x9a\xdb\x18]\x08\xc9\x01\x12:/api/v1/projects/{member.project}/members/{member.user_id}\x1a\x0bmember.etag2\x0fidempotency_key\x82\xd3\xe4\x93\x02/\"\"/api/v1/projects/{project}/members:\x01*b\x06member\x12\xc0\x01\n\tGetMember\x12 .tandem.work.v1.GetMemberRequest\x1a!.tandem.work.v1.GetMemberResponse\"n\x90\x02\x01\x92\xdb\x18\x1a\x08\x02\x12\x0bmember.read\x1a\twork.read\x9a\xdb\x18\r\x1a\x0bmember.etag\x82\xd3\xe4\x93\x02\x36\x12,/api/v1/projects/{project}/members/{user_id}b\x06member\x12\xa3\x01\n\x0bListMembers\x12\".tandem.work.v1.ListMembersRequest\x1a#.tandem.work.v1.ListMembersResponse\"K\x90\x02\x01\x92\xdb\x18\x1a\x08\x02\x12\x0bmember.read\x1a\twork.read\x82\xd3\xe4\x93\x02$\x12\"/api/v1/projects/{project}/members\x12\xa9\x02\n\x0cUpdateMember\x12#.tandem.work.v1.UpdateMemberRequest\x1a$.tandem.work.v1.UpdateMemberResponse\"\xcd\x01\x92\xdb\x18\x1d\x08\x02\x12\rmember.update\x1a\nwork.write\x9a\xdb\x18$\x1a\x0bmember.etag\"\x04\x65tag2\x0fidempotency_key\x82\xd3\xe4\x93\x02~2,/api/v1/projects/{project}/members/{user_id}:\x06memberZ>\x1a,/api/v1/projects/{project}/members/{user_id}:\x06memberb\x06memberb\x06member\x12\xce\x01\n\x0cRemoveMember\x12#.tandem.work.v1.RemoveMemberRequest\x1a$.tandem.work.v1.RemoveMemberResponse\"s\x92\xdb\x18\x1d\x08\x02\x12\rmember.remove\x1a\nwork.write\x9a\xdb\x18\x1a\x08\xcc\x01\"\x04\x65tag2\x0fidempotency_key\x82\xd3\xe4\x93\x02.*,/api/v1/projects/{project}/members/{user_id}\x12\xc6\x01\n\x0cLeaveProject\x12#.tandem.work.v1.LeaveProjectRequest\x1a$.tandem.work.v1.LeaveProjectResponse\"k\x92\xdb\x18\x1c\x08\x02\x12\x0cmember.leave\x1a\nwork.write\x9a\xdb\x18\x14\x08\xcc\x01\x32\x0fidempotency_key\x82\xd3\xe4\x93\x02-\"(/api/v1/projects/{project}/members:leave:\x01*\x12\xc3\x01\n\x0fTestPermissions\x12&.tandem.work.v1.TestPermissionsRequest\x1a\'.tandem.work.v1.TestPermissionsResponse\"_\x90\x02\x01\x92\xdb\x18\x1b\x08\x02\x12\x0cproject.read\x1a\twork.read\x82\xd3\xe4\x93\x02\x37\"2/api/v1/projects/{project}/members:testPermissions:\x01*\x12\xd1\x01\n\x0cInviteMember\x12#.tandem.work.v1.InviteMemberRequest\x1a$.tandem.work.v1.InviteMemberResponse\"v\x92\xdb\x18\x1d\x08\x02\x12\rmember.invite\x1a\nwork.write\x9a\xdb\x18\x11\x32\x0fidempotency_key\x82\xd3\xe4\x93\x02:\")/api/v1/projects/{project}/members:invite:\x01*b\ninvitation\x12\xb7\x01\n\x0fListInvitations\x12&.tandem.work.v1.ListInvitationsRequest\x1a\'.tandem.work.v1.ListInvitationsResponse\"S\x90\x02\x01\x92\xdb\x18\x1e\x08\x02\x12\x0finvitation.read\x1a\twork.read\x82\xd3\xe4\x93\x02(\x12&/api/v1/projects/{project}/invitations\x12\xe2\x01\n\x10RevokeInvitation\x12\'.tandem.work.v1.RevokeInvitationRequest\x1a(.tandem.work.v1.RevokeInvitationResponse\"{\x92\xdb\x18!\x08\x02\x12\x11invitation.revoke\x1a\nwork.write\x9a\xdb\x18\x14\x08\xcc\x01\x32\x0fidempotency_key\x82\xd3\xe4\x93\x02\x38*6/api/v1/projects/{project}/invitations/{invitation_id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -86,6 +87,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LEAVEPROJECTREQUEST'].fields_by_name['project']._serialized_options = b'\272H\006r\004\020\001\030?'
   _globals['_LEAVEPROJECTREQUEST'].fields_by_name['idempotency_key']._loaded_options = None
   _globals['_LEAVEPROJECTREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_TESTPERMISSIONSREQUEST'].fields_by_name['project']._loaded_options = None
+  _globals['_TESTPERMISSIONSREQUEST'].fields_by_name['project']._serialized_options = b'\272H\006r\004\020\001\030?'
+  _globals['_TESTPERMISSIONSREQUEST'].fields_by_name['permissions']._loaded_options = None
+  _globals['_TESTPERMISSIONSREQUEST'].fields_by_name['permissions']._serialized_options = b'\272H\017\222\001\014\010\001\020d\"\006r\004\020\001\030@'
+  _globals['_INVITEMEMBERREQUEST'].fields_by_name['project']._loaded_options = None
+  _globals['_INVITEMEMBERREQUEST'].fields_by_name['project']._serialized_options = b'\272H\006r\004\020\001\030?'
+  _globals['_INVITEMEMBERREQUEST'].fields_by_name['email']._loaded_options = None
+  _globals['_INVITEMEMBERREQUEST'].fields_by_name['email']._serialized_options = b'\272H\007r\005\030\376\001`\001'
+  _globals['_INVITEMEMBERREQUEST'].fields_by_name['role']._loaded_options = None
+  _globals['_INVITEMEMBERREQUEST'].fields_by_name['role']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
+  _globals['_INVITEMEMBERREQUEST'].fields_by_name['idempotency_key']._loaded_options = None
+  _globals['_INVITEMEMBERREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_LISTINVITATIONSREQUEST'].fields_by_name['project']._loaded_options = None
+  _globals['_LISTINVITATIONSREQUEST'].fields_by_name['project']._serialized_options = b'\272H\006r\004\020\001\030?'
+  _globals['_LISTINVITATIONSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTINVITATIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_LISTINVITATIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTINVITATIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\200\010'
+  _globals['_REVOKEINVITATIONREQUEST'].fields_by_name['project']._loaded_options = None
+  _globals['_REVOKEINVITATIONREQUEST'].fields_by_name['project']._serialized_options = b'\272H\006r\004\020\001\030?'
+  _globals['_REVOKEINVITATIONREQUEST'].fields_by_name['invitation_id']._loaded_options = None
+  _globals['_REVOKEINVITATIONREQUEST'].fields_by_name['invitation_id']._serialized_options = b'\272H\005r\003\260\001\001'
+  _globals['_REVOKEINVITATIONREQUEST'].fields_by_name['idempotency_key']._loaded_options = None
+  _globals['_REVOKEINVITATIONREQUEST'].fields_by_name['idempotency_key']._serialized_options = b'\272H\005r\003\030\200\001'
   _globals['_MEMBERSERVICE'].methods_by_name['AddMember']._loaded_options = None
   _globals['_MEMBERSERVICE'].methods_by_name['AddMember']._serialized_options = b'\222\333\030\032\010\002\022\nmember.add\032\nwork.write\232\333\030]\010\311\001\022:/api/v1/projects/{member.project}/members/{member.user_id}\032\013member.etag2\017idempotency_key\202\323\344\223\002/\"\"/api/v1/projects/{project}/members:\001*b\006member'
   _globals['_MEMBERSERVICE'].methods_by_name['GetMember']._loaded_options = None
@@ -98,32 +123,58 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MEMBERSERVICE'].methods_by_name['RemoveMember']._serialized_options = b'\222\333\030\035\010\002\022\rmember.remove\032\nwork.write\232\333\030\032\010\314\001\"\004etag2\017idempotency_key\202\323\344\223\002.*,/api/v1/projects/{project}/members/{user_id}'
   _globals['_MEMBERSERVICE'].methods_by_name['LeaveProject']._loaded_options = None
   _globals['_MEMBERSERVICE'].methods_by_name['LeaveProject']._serialized_options = b'\222\333\030\034\010\002\022\014member.leave\032\nwork.write\232\333\030\024\010\314\0012\017idempotency_key\202\323\344\223\002-\"(/api/v1/projects/{project}/members:leave:\001*'
-  _globals['_MEMBER']._serialized_start=268
-  _globals['_MEMBER']._serialized_end=478
-  _globals['_ADDMEMBERREQUEST']._serialized_start=481
-  _globals['_ADDMEMBERREQUEST']._serialized_end=724
-  _globals['_ADDMEMBERRESPONSE']._serialized_start=726
-  _globals['_ADDMEMBERRESPONSE']._serialized_end=785
-  _globals['_GETMEMBERREQUEST']._serialized_start=787
-  _globals['_GETMEMBERREQUEST']._serialized_end=860
-  _globals['_GETMEMBERRESPONSE']._serialized_start=862
-  _globals['_GETMEMBERRESPONSE']._serialized_end=921
-  _globals['_LISTMEMBERSREQUEST']._serialized_start=923
-  _globals['_LISTMEMBERSREQUEST']._serialized_end=1029
-  _globals['_LISTMEMBERSRESPONSE']._serialized_start=1031
-  _globals['_LISTMEMBERSRESPONSE']._serialized_end=1118
-  _globals['_UPDATEMEMBERREQUEST']._serialized_start=1121
-  _globals['_UPDATEMEMBERREQUEST']._serialized_end=1352
-  _globals['_UPDATEMEMBERRESPONSE']._serialized_start=1354
-  _globals['_UPDATEMEMBERRESPONSE']._serialized_end=1416
-  _globals['_REMOVEMEMBERREQUEST']._serialized_start=1419
-  _globals['_REMOVEMEMBERREQUEST']._serialized_end=1553
-  _globals['_REMOVEMEMBERRESPONSE']._serialized_start=1555
-  _globals['_REMOVEMEMBERRESPONSE']._serialized_end=1577
-  _globals['_LEAVEPROJECTREQUEST']._serialized_start=1579
-  _globals['_LEAVEPROJECTREQUEST']._serialized_end=1663
-  _globals['_LEAVEPROJECTRESPONSE']._serialized_start=1665
-  _globals['_LEAVEPROJECTRESPONSE']._serialized_end=1687
-  _globals['_MEMBERSERVICE']._serialized_start=1690
-  _globals['_MEMBERSERVICE']._serialized_end=3042
+  _globals['_MEMBERSERVICE'].methods_by_name['TestPermissions']._loaded_options = None
+  _globals['_MEMBERSERVICE'].methods_by_name['TestPermissions']._serialized_options = b'\220\002\001\222\333\030\033\010\002\022\014project.read\032\twork.read\202\323\344\223\0027\"2/api/v1/projects/{project}/members:testPermissions:\001*'
+  _globals['_MEMBERSERVICE'].methods_by_name['InviteMember']._loaded_options = None
+  _globals['_MEMBERSERVICE'].methods_by_name['InviteMember']._serialized_options = b'\222\333\030\035\010\002\022\rmember.invite\032\nwork.write\232\333\030\0212\017idempotency_key\202\323\344\223\002:\")/api/v1/projects/{project}/members:invite:\001*b\ninvitation'
+  _globals['_MEMBERSERVICE'].methods_by_name['ListInvitations']._loaded_options = None
+  _globals['_MEMBERSERVICE'].methods_by_name['ListInvitations']._serialized_options = b'\220\002\001\222\333\030\036\010\002\022\017invitation.read\032\twork.read\202\323\344\223\002(\022&/api/v1/projects/{project}/invitations'
+  _globals['_MEMBERSERVICE'].methods_by_name['RevokeInvitation']._loaded_options = None
+  _globals['_MEMBERSERVICE'].methods_by_name['RevokeInvitation']._serialized_options = b'\222\333\030!\010\002\022\021invitation.revoke\032\nwork.write\232\333\030\024\010\314\0012\017idempotency_key\202\323\344\223\0028*6/api/v1/projects/{project}/invitations/{invitation_id}'
+  _globals['_MEMBER']._serialized_start=297
+  _globals['_MEMBER']._serialized_end=507
+  _globals['_ADDMEMBERREQUEST']._serialized_start=510
+  _globals['_ADDMEMBERREQUEST']._serialized_end=753
+  _globals['_ADDMEMBERRESPONSE']._serialized_start=755
+  _globals['_ADDMEMBERRESPONSE']._serialized_end=814
+  _globals['_GETMEMBERREQUEST']._serialized_start=816
+  _globals['_GETMEMBERREQUEST']._serialized_end=889
+  _globals['_GETMEMBERRESPONSE']._serialized_start=891
+  _globals['_GETMEMBERRESPONSE']._serialized_end=950
+  _globals['_LISTMEMBERSREQUEST']._serialized_start=952
+  _globals['_LISTMEMBERSREQUEST']._serialized_end=1058
+  _globals['_LISTMEMBERSRESPONSE']._serialized_start=1060
+  _globals['_LISTMEMBERSRESPONSE']._serialized_end=1147
+  _globals['_UPDATEMEMBERREQUEST']._serialized_start=1150
+  _globals['_UPDATEMEMBERREQUEST']._serialized_end=1381
+  _globals['_UPDATEMEMBERRESPONSE']._serialized_start=1383
+  _globals['_UPDATEMEMBERRESPONSE']._serialized_end=1445
+  _globals['_REMOVEMEMBERREQUEST']._serialized_start=1448
+  _globals['_REMOVEMEMBERREQUEST']._serialized_end=1582
+  _globals['_REMOVEMEMBERRESPONSE']._serialized_start=1584
+  _globals['_REMOVEMEMBERRESPONSE']._serialized_end=1606
+  _globals['_LEAVEPROJECTREQUEST']._serialized_start=1608
+  _globals['_LEAVEPROJECTREQUEST']._serialized_end=1692
+  _globals['_LEAVEPROJECTRESPONSE']._serialized_start=1694
+  _globals['_LEAVEPROJECTRESPONSE']._serialized_end=1716
+  _globals['_TESTPERMISSIONSREQUEST']._serialized_start=1718
+  _globals['_TESTPERMISSIONSREQUEST']._serialized_end=1811
+  _globals['_TESTPERMISSIONSRESPONSE']._serialized_start=1813
+  _globals['_TESTPERMISSIONSRESPONSE']._serialized_end=1859
+  _globals['_INVITATION']._serialized_start=1862
+  _globals['_INVITATION']._serialized_end=2052
+  _globals['_INVITEMEMBERREQUEST']._serialized_start=2055
+  _globals['_INVITEMEMBERREQUEST']._serialized_end=2222
+  _globals['_INVITEMEMBERRESPONSE']._serialized_start=2224
+  _globals['_INVITEMEMBERRESPONSE']._serialized_end=2294
+  _globals['_LISTINVITATIONSREQUEST']._serialized_start=2296
+  _globals['_LISTINVITATIONSREQUEST']._serialized_end=2406
+  _globals['_LISTINVITATIONSRESPONSE']._serialized_start=2408
+  _globals['_LISTINVITATIONSRESPONSE']._serialized_end=2507
+  _globals['_REVOKEINVITATIONREQUEST']._serialized_start=2509
+  _globals['_REVOKEINVITATIONREQUEST']._serialized_end=2630
+  _globals['_REVOKEINVITATIONRESPONSE']._serialized_start=2632
+  _globals['_REVOKEINVITATIONRESPONSE']._serialized_end=2658
+  _globals['_MEMBERSERVICE']._serialized_start=2661
+  _globals['_MEMBERSERVICE']._serialized_end=4838
 # @@protoc_insertion_point(module_scope)

@@ -65,6 +65,26 @@ class MemberServiceStub:
                 request_serializer=tandem_dot_work_dot_v1_dot_member__pb2.LeaveProjectRequest.SerializeToString,
                 response_deserializer=tandem_dot_work_dot_v1_dot_member__pb2.LeaveProjectResponse.FromString,
                 _registered_method=True)
+        self.TestPermissions = channel.unary_unary(
+                '/tandem.work.v1.MemberService/TestPermissions',
+                request_serializer=tandem_dot_work_dot_v1_dot_member__pb2.TestPermissionsRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_member__pb2.TestPermissionsResponse.FromString,
+                _registered_method=True)
+        self.InviteMember = channel.unary_unary(
+                '/tandem.work.v1.MemberService/InviteMember',
+                request_serializer=tandem_dot_work_dot_v1_dot_member__pb2.InviteMemberRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_member__pb2.InviteMemberResponse.FromString,
+                _registered_method=True)
+        self.ListInvitations = channel.unary_unary(
+                '/tandem.work.v1.MemberService/ListInvitations',
+                request_serializer=tandem_dot_work_dot_v1_dot_member__pb2.ListInvitationsRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_member__pb2.ListInvitationsResponse.FromString,
+                _registered_method=True)
+        self.RevokeInvitation = channel.unary_unary(
+                '/tandem.work.v1.MemberService/RevokeInvitation',
+                request_serializer=tandem_dot_work_dot_v1_dot_member__pb2.RevokeInvitationRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_member__pb2.RevokeInvitationResponse.FromString,
+                _registered_method=True)
 
 
 class MemberServiceServicer:
@@ -100,14 +120,47 @@ class MemberServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RemoveMember(self, request, context):
-        """Removes a member from a project.
+        """Removes a member from a project. What they still have to do there is nobody's then, and the invitations that they made
+        are taken back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def LeaveProject(self, request, context):
-        """Takes the caller out of a project.
+        """Takes the caller out of a project, as when they are removed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TestPermissions(self, request, context):
+        """Says what the caller may do in a project: which of some permissions their role grants. What is archived refuses changes
+        whatever the role.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def InviteMember(self, request, context):
+        """Invites whoever has an e-mail address. They become a member as soon as they have an account and have shown that the
+        address is theirs, and are told so by mail: once a day at most, and not when too many are invited. The answer is the same
+        whether or not anybody has the address, and whether or not mail is sent. Inviting an address again in the same role
+        changes nothing; in another role, that one counts. Only owners invite owners, or give such an invitation another role.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListInvitations(self, request, context):
+        """Lists the invitations to a project that nobody has come of yet, the oldest first, a page at a time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeInvitation(self, request, context):
+        """Takes an invitation back. Who has become a member by it stays one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -145,6 +198,26 @@ def add_MemberServiceServicer_to_server(servicer, server):
                     servicer.LeaveProject,
                     request_deserializer=tandem_dot_work_dot_v1_dot_member__pb2.LeaveProjectRequest.FromString,
                     response_serializer=tandem_dot_work_dot_v1_dot_member__pb2.LeaveProjectResponse.SerializeToString,
+            ),
+            'TestPermissions': grpc.unary_unary_rpc_method_handler(
+                    servicer.TestPermissions,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_member__pb2.TestPermissionsRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_member__pb2.TestPermissionsResponse.SerializeToString,
+            ),
+            'InviteMember': grpc.unary_unary_rpc_method_handler(
+                    servicer.InviteMember,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_member__pb2.InviteMemberRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_member__pb2.InviteMemberResponse.SerializeToString,
+            ),
+            'ListInvitations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListInvitations,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_member__pb2.ListInvitationsRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_member__pb2.ListInvitationsResponse.SerializeToString,
+            ),
+            'RevokeInvitation': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeInvitation,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_member__pb2.RevokeInvitationRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_member__pb2.RevokeInvitationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -310,6 +383,114 @@ class MemberService:
             '/tandem.work.v1.MemberService/LeaveProject',
             tandem_dot_work_dot_v1_dot_member__pb2.LeaveProjectRequest.SerializeToString,
             tandem_dot_work_dot_v1_dot_member__pb2.LeaveProjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TestPermissions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.MemberService/TestPermissions',
+            tandem_dot_work_dot_v1_dot_member__pb2.TestPermissionsRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_member__pb2.TestPermissionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InviteMember(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.MemberService/InviteMember',
+            tandem_dot_work_dot_v1_dot_member__pb2.InviteMemberRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_member__pb2.InviteMemberResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListInvitations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.MemberService/ListInvitations',
+            tandem_dot_work_dot_v1_dot_member__pb2.ListInvitationsRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_member__pb2.ListInvitationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeInvitation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.MemberService/RevokeInvitation',
+            tandem_dot_work_dot_v1_dot_member__pb2.RevokeInvitationRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_member__pb2.RevokeInvitationResponse.FromString,
             options,
             channel_credentials,
             insecure,

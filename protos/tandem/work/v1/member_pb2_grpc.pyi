@@ -42,9 +42,25 @@ class MemberServiceStub:
     UpdateMember: _grpc.UnaryUnaryMultiCallable[_member_pb2.UpdateMemberRequest, _member_pb2.UpdateMemberResponse]
     """Changes a member's role."""
     RemoveMember: _grpc.UnaryUnaryMultiCallable[_member_pb2.RemoveMemberRequest, _member_pb2.RemoveMemberResponse]
-    """Removes a member from a project."""
+    """Removes a member from a project. What they still have to do there is nobody's then, and the invitations that they made
+    are taken back.
+    """
     LeaveProject: _grpc.UnaryUnaryMultiCallable[_member_pb2.LeaveProjectRequest, _member_pb2.LeaveProjectResponse]
-    """Takes the caller out of a project."""
+    """Takes the caller out of a project, as when they are removed."""
+    TestPermissions: _grpc.UnaryUnaryMultiCallable[_member_pb2.TestPermissionsRequest, _member_pb2.TestPermissionsResponse]
+    """Says what the caller may do in a project: which of some permissions their role grants. What is archived refuses changes
+    whatever the role.
+    """
+    InviteMember: _grpc.UnaryUnaryMultiCallable[_member_pb2.InviteMemberRequest, _member_pb2.InviteMemberResponse]
+    """Invites whoever has an e-mail address. They become a member as soon as they have an account and have shown that the
+    address is theirs, and are told so by mail: once a day at most, and not when too many are invited. The answer is the same
+    whether or not anybody has the address, and whether or not mail is sent. Inviting an address again in the same role
+    changes nothing; in another role, that one counts. Only owners invite owners, or give such an invitation another role.
+    """
+    ListInvitations: _grpc.UnaryUnaryMultiCallable[_member_pb2.ListInvitationsRequest, _member_pb2.ListInvitationsResponse]
+    """Lists the invitations to a project that nobody has come of yet, the oldest first, a page at a time."""
+    RevokeInvitation: _grpc.UnaryUnaryMultiCallable[_member_pb2.RevokeInvitationRequest, _member_pb2.RevokeInvitationResponse]
+    """Takes an invitation back. Who has become a member by it stays one."""
 
 @_typing.type_check_only
 class MemberServiceAsyncStub(MemberServiceStub):
@@ -60,9 +76,25 @@ class MemberServiceAsyncStub(MemberServiceStub):
     UpdateMember: _aio.UnaryUnaryMultiCallable[_member_pb2.UpdateMemberRequest, _member_pb2.UpdateMemberResponse]  # type: ignore[assignment]
     """Changes a member's role."""
     RemoveMember: _aio.UnaryUnaryMultiCallable[_member_pb2.RemoveMemberRequest, _member_pb2.RemoveMemberResponse]  # type: ignore[assignment]
-    """Removes a member from a project."""
+    """Removes a member from a project. What they still have to do there is nobody's then, and the invitations that they made
+    are taken back.
+    """
     LeaveProject: _aio.UnaryUnaryMultiCallable[_member_pb2.LeaveProjectRequest, _member_pb2.LeaveProjectResponse]  # type: ignore[assignment]
-    """Takes the caller out of a project."""
+    """Takes the caller out of a project, as when they are removed."""
+    TestPermissions: _aio.UnaryUnaryMultiCallable[_member_pb2.TestPermissionsRequest, _member_pb2.TestPermissionsResponse]  # type: ignore[assignment]
+    """Says what the caller may do in a project: which of some permissions their role grants. What is archived refuses changes
+    whatever the role.
+    """
+    InviteMember: _aio.UnaryUnaryMultiCallable[_member_pb2.InviteMemberRequest, _member_pb2.InviteMemberResponse]  # type: ignore[assignment]
+    """Invites whoever has an e-mail address. They become a member as soon as they have an account and have shown that the
+    address is theirs, and are told so by mail: once a day at most, and not when too many are invited. The answer is the same
+    whether or not anybody has the address, and whether or not mail is sent. Inviting an address again in the same role
+    changes nothing; in another role, that one counts. Only owners invite owners, or give such an invitation another role.
+    """
+    ListInvitations: _aio.UnaryUnaryMultiCallable[_member_pb2.ListInvitationsRequest, _member_pb2.ListInvitationsResponse]  # type: ignore[assignment]
+    """Lists the invitations to a project that nobody has come of yet, the oldest first, a page at a time."""
+    RevokeInvitation: _aio.UnaryUnaryMultiCallable[_member_pb2.RevokeInvitationRequest, _member_pb2.RevokeInvitationResponse]  # type: ignore[assignment]
+    """Takes an invitation back. Who has become a member by it stays one."""
 
 class MemberServiceServicer(metaclass=_abc_1.ABCMeta):
     """Members of projects, and their roles. Only owners deal with the role of owners, and a project never loses its last one."""
@@ -105,7 +137,9 @@ class MemberServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _member_pb2.RemoveMemberRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_member_pb2.RemoveMemberResponse, _abc.Awaitable[_member_pb2.RemoveMemberResponse]]:
-        """Removes a member from a project."""
+        """Removes a member from a project. What they still have to do there is nobody's then, and the invitations that they made
+        are taken back.
+        """
 
     @_abc_1.abstractmethod
     def LeaveProject(
@@ -113,6 +147,44 @@ class MemberServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _member_pb2.LeaveProjectRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_member_pb2.LeaveProjectResponse, _abc.Awaitable[_member_pb2.LeaveProjectResponse]]:
-        """Takes the caller out of a project."""
+        """Takes the caller out of a project, as when they are removed."""
+
+    @_abc_1.abstractmethod
+    def TestPermissions(
+        self,
+        request: _member_pb2.TestPermissionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_member_pb2.TestPermissionsResponse, _abc.Awaitable[_member_pb2.TestPermissionsResponse]]:
+        """Says what the caller may do in a project: which of some permissions their role grants. What is archived refuses changes
+        whatever the role.
+        """
+
+    @_abc_1.abstractmethod
+    def InviteMember(
+        self,
+        request: _member_pb2.InviteMemberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_member_pb2.InviteMemberResponse, _abc.Awaitable[_member_pb2.InviteMemberResponse]]:
+        """Invites whoever has an e-mail address. They become a member as soon as they have an account and have shown that the
+        address is theirs, and are told so by mail: once a day at most, and not when too many are invited. The answer is the same
+        whether or not anybody has the address, and whether or not mail is sent. Inviting an address again in the same role
+        changes nothing; in another role, that one counts. Only owners invite owners, or give such an invitation another role.
+        """
+
+    @_abc_1.abstractmethod
+    def ListInvitations(
+        self,
+        request: _member_pb2.ListInvitationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_member_pb2.ListInvitationsResponse, _abc.Awaitable[_member_pb2.ListInvitationsResponse]]:
+        """Lists the invitations to a project that nobody has come of yet, the oldest first, a page at a time."""
+
+    @_abc_1.abstractmethod
+    def RevokeInvitation(
+        self,
+        request: _member_pb2.RevokeInvitationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_member_pb2.RevokeInvitationResponse, _abc.Awaitable[_member_pb2.RevokeInvitationResponse]]:
+        """Takes an invitation back. Who has become a member by it stays one."""
 
 def add_MemberServiceServicer_to_server(servicer: MemberServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

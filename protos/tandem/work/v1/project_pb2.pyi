@@ -11,6 +11,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from tandem.work.v1 import person_pb2 as _person_pb2
+from tandem.work.v1 import task_pb2 as _task_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -59,6 +60,86 @@ class Project(_message.Message):
     OWNER: Project.Role.ValueType  # 4
     """Also deletes the project, and makes owners."""
 
+    class _State:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Project._State.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: Project._State.ValueType  # 0
+        """Not set: a new project is ACTIVE. Never in an answer."""
+        DRAFT: Project._State.ValueType  # 1
+        """In preparation. All that can be done in an active project can be done in it."""
+        ACTIVE: Project._State.ValueType  # 2
+        """Being worked on."""
+        ARCHIVED: Project._State.ValueType  # 3
+        """Closed: it can be read, and not be changed."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """Whether the project is being worked on. A draft can be activated; what is not archived can be archived, and what is can be
+        unarchived.
+        """
+
+    STATE_UNSPECIFIED: Project.State.ValueType  # 0
+    """Not set: a new project is ACTIVE. Never in an answer."""
+    DRAFT: Project.State.ValueType  # 1
+    """In preparation. All that can be done in an active project can be done in it."""
+    ACTIVE: Project.State.ValueType  # 2
+    """Being worked on."""
+    ARCHIVED: Project.State.ValueType  # 3
+    """Closed: it can be read, and not be changed."""
+
+    class _View:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ViewEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Project._View.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        VIEW_UNSPECIFIED: Project._View.ValueType  # 0
+        """Not set: BASIC."""
+        BASIC: Project._View.ValueType  # 1
+        """The project."""
+        FULL: Project._View.ValueType  # 2
+        """The project with its counts. Counting takes longer the more tasks there are."""
+
+    class View(_View, metaclass=_ViewEnumTypeWrapper):
+        """How much of a project is in an answer."""
+
+    VIEW_UNSPECIFIED: Project.View.ValueType  # 0
+    """Not set: BASIC."""
+    BASIC: Project.View.ValueType  # 1
+    """The project."""
+    FULL: Project.View.ValueType  # 2
+    """The project with its counts. Counting takes longer the more tasks there are."""
+
+    @_typing.final
+    class Counts(_message.Message):
+        """How much there is in a project."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        MEMBER_COUNT_FIELD_NUMBER: _builtins.int
+        TASK_COUNT_FIELD_NUMBER: _builtins.int
+        OPEN_TASK_COUNT_FIELD_NUMBER: _builtins.int
+        member_count: _builtins.int
+        """How many members it has."""
+        task_count: _builtins.int
+        """How many tasks there are. Deleted ones do not count."""
+        open_task_count: _builtins.int
+        """How many of these are neither DONE nor CANCELLED."""
+        def __init__(
+            self,
+            *,
+            member_count: _builtins.int = ...,
+            task_count: _builtins.int = ...,
+            open_task_count: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["member_count", b"member_count", "open_task_count", b"open_task_count", "task_count", b"task_count"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     SLUG_FIELD_NUMBER: _builtins.int
     TITLE_FIELD_NUMBER: _builtins.int
@@ -69,6 +150,9 @@ class Project(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     DELETE_TIME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    PERSONAL_FIELD_NUMBER: _builtins.int
+    COUNTS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Which project this is, for ever: a UUIDv7. Output only."""
     slug: _builtins.str
@@ -83,6 +167,12 @@ class Project(_message.Message):
     """What the caller may do here. Output only."""
     etag: _builtins.str
     """The version of this resource as the caller sees it. Output only."""
+    state: Global___Project.State.ValueType
+    """Whether the project is being worked on. A new one may be a DRAFT. Otherwise output only: changed by ActivateProject,
+    ArchiveProject and UnarchiveProject.
+    """
+    personal: _builtins.bool
+    """Whether this is its owner's personal project: where their tasks go that are created without a project. Output only."""
     @_builtins.property
     def owner(self) -> _person_pb2.Person:
         """Who created the project or was last given it. Output only."""
@@ -99,6 +189,10 @@ class Project(_message.Message):
     def delete_time(self) -> _timestamp_pb2.Timestamp:
         """When the project was deleted. Absent while it is not. Output only."""
 
+    @_builtins.property
+    def counts(self) -> Global___Project.Counts:
+        """How much there is in the project. Only in the view FULL. Output only."""
+
     def __init__(
         self,
         *,
@@ -112,10 +206,13 @@ class Project(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
         delete_time: _timestamp_pb2.Timestamp | None = ...,
+        state: Global___Project.State.ValueType = ...,
+        personal: _builtins.bool = ...,
+        counts: Global___Project.Counts | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "delete_time", b"delete_time", "owner", b"owner", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "create_time", b"create_time", "delete_time", b"delete_time", "owner", b"owner", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "delete_time", b"delete_time", "description", b"description", "etag", b"etag", "id", b"id", "my_role", b"my_role", "owner", b"owner", "slug", b"slug", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "create_time", b"create_time", "delete_time", b"delete_time", "description", b"description", "etag", b"etag", "id", b"id", "my_role", b"my_role", "owner", b"owner", "personal", b"personal", "slug", b"slug", "state", b"state", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -133,7 +230,7 @@ class CreateProjectRequest(_message.Message):
     """A name for this attempt, such as a UUID. Tried again under the same name within a day, it gets the first answer again."""
     @_builtins.property
     def project(self) -> Global___Project:
-        """The project: title, and optionally slug and description."""
+        """The project: title, and optionally slug, description, and the state DRAFT."""
 
     def __init__(
         self,
@@ -181,19 +278,23 @@ class GetProjectRequest(_message.Message):
 
     PROJECT_FIELD_NUMBER: _builtins.int
     SHOW_DELETED_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
     project: _builtins.str
     """The project's id or slug."""
     show_deleted: _builtins.bool
     """Whether to find the project even when it has been deleted."""
+    view: Global___Project.View.ValueType
+    """How much of the project is asked for."""
     def __init__(
         self,
         *,
         project: _builtins.str = ...,
         show_deleted: _builtins.bool = ...,
+        view: Global___Project.View.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "show_deleted", b"show_deleted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "show_deleted", b"show_deleted", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -206,6 +307,9 @@ class GetProjectResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PROJECT_FIELD_NUMBER: _builtins.int
+    ENTITY_TAG_FIELD_NUMBER: _builtins.int
+    entity_tag: _builtins.str
+    """What REST sends as ETag: the project's `etag` in the view BASIC. Empty in the view FULL, which changes without the project."""
     @_builtins.property
     def project(self) -> Global___Project:
         """The project."""
@@ -214,10 +318,11 @@ class GetProjectResponse(_message.Message):
         self,
         *,
         project: Global___Project | None = ...,
+        entity_tag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entity_tag", b"entity_tag", "project", b"project"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -232,22 +337,30 @@ class ListProjectsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     SHOW_DELETED_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """How many a page may hold: 0 stands for 20, more than 100 for 100."""
     page_token: _builtins.str
     """The `next_page_token` of the page before. Good for the same arguments only; the page size may change."""
     show_deleted: _builtins.bool
     """Whether deleted projects are listed too."""
+    state: Global___Project.State.ValueType
+    """Only those in this state. Not set lists those in any."""
+    view: Global___Project.View.ValueType
+    """How much of each project is asked for."""
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         show_deleted: _builtins.bool = ...,
+        state: Global___Project.State.ValueType = ...,
+        view: Global___Project.View.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "show_deleted", b"show_deleted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "show_deleted", b"show_deleted", "state", b"state", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -456,3 +569,399 @@ class UndeleteProjectResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UndeleteProjectResponse: _TypeAlias = UndeleteProjectResponse  # noqa: Y015
+
+@_typing.final
+class ActivateProjectRequest(_message.Message):
+    """Which project to activate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """The project's id or slug."""
+    etag: _builtins.str
+    """The `etag` that the caller has seen. When it is sent and is no longer the one of today, the answer is ABORTED with reason
+    ETAG_MISMATCH.
+    """
+    idempotency_key: _builtins.str
+    """A name for this attempt, such as a UUID. Tried again under the same name within a day, it gets the first answer again."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "idempotency_key", b"idempotency_key", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivateProjectRequest: _TypeAlias = ActivateProjectRequest  # noqa: Y015
+
+@_typing.final
+class ActivateProjectResponse(_message.Message):
+    """The project that was activated."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def project(self) -> Global___Project:
+        """The project."""
+
+    def __init__(
+        self,
+        *,
+        project: Global___Project | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActivateProjectResponse: _TypeAlias = ActivateProjectResponse  # noqa: Y015
+
+@_typing.final
+class ArchiveProjectRequest(_message.Message):
+    """Which project to archive."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """The project's id or slug."""
+    etag: _builtins.str
+    """The `etag` that the caller has seen. When it is sent and is no longer the one of today, the answer is ABORTED with reason
+    ETAG_MISMATCH.
+    """
+    idempotency_key: _builtins.str
+    """A name for this attempt, such as a UUID. Tried again under the same name within a day, it gets the first answer again."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "idempotency_key", b"idempotency_key", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ArchiveProjectRequest: _TypeAlias = ArchiveProjectRequest  # noqa: Y015
+
+@_typing.final
+class ArchiveProjectResponse(_message.Message):
+    """The project that was archived."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def project(self) -> Global___Project:
+        """The project."""
+
+    def __init__(
+        self,
+        *,
+        project: Global___Project | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ArchiveProjectResponse: _TypeAlias = ArchiveProjectResponse  # noqa: Y015
+
+@_typing.final
+class UnarchiveProjectRequest(_message.Message):
+    """Which project to open again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """The project's id or slug."""
+    etag: _builtins.str
+    """The `etag` that the caller has seen. When it is sent and is no longer the one of today, the answer is ABORTED with reason
+    ETAG_MISMATCH.
+    """
+    idempotency_key: _builtins.str
+    """A name for this attempt, such as a UUID. Tried again under the same name within a day, it gets the first answer again."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "idempotency_key", b"idempotency_key", "project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnarchiveProjectRequest: _TypeAlias = UnarchiveProjectRequest  # noqa: Y015
+
+@_typing.final
+class UnarchiveProjectResponse(_message.Message):
+    """The project that was opened again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def project(self) -> Global___Project:
+        """The project."""
+
+    def __init__(
+        self,
+        *,
+        project: Global___Project | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnarchiveProjectResponse: _TypeAlias = UnarchiveProjectResponse  # noqa: Y015
+
+@_typing.final
+class TransferProjectRequest(_message.Message):
+    """Which project to give, and to whom."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """The project's id or slug."""
+    user_id: _builtins.str
+    """The id of the member who shall have it."""
+    etag: _builtins.str
+    """The `etag` that the caller has seen. When it is sent and is no longer the one of today, the answer is ABORTED with reason
+    ETAG_MISMATCH.
+    """
+    idempotency_key: _builtins.str
+    """A name for this attempt, such as a UUID. Tried again under the same name within a day, it gets the first answer again."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "idempotency_key", b"idempotency_key", "project", b"project", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransferProjectRequest: _TypeAlias = TransferProjectRequest  # noqa: Y015
+
+@_typing.final
+class TransferProjectResponse(_message.Message):
+    """The project that was given away."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def project(self) -> Global___Project:
+        """The project, as the caller sees it now."""
+
+    def __init__(
+        self,
+        *,
+        project: Global___Project | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransferProjectResponse: _TypeAlias = TransferProjectResponse  # noqa: Y015
+
+@_typing.final
+class GetProjectStatsRequest(_message.Message):
+    """Whose tasks to count."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """The project's id or slug."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetProjectStatsRequest: _TypeAlias = GetProjectStatsRequest  # noqa: Y015
+
+@_typing.final
+class GetProjectStatsResponse(_message.Message):
+    """What was counted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def stats(self) -> Global___ProjectStats:
+        """The counts."""
+
+    def __init__(
+        self,
+        *,
+        stats: Global___ProjectStats | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["stats", b"stats"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["stats", b"stats"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetProjectStatsResponse: _TypeAlias = GetProjectStatsResponse  # noqa: Y015
+
+@_typing.final
+class ProjectStats(_message.Message):
+    """How many tasks there are in a project. Deleted ones do not count."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ByStatus(_message.Message):
+        """So many are in a status."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        STATUS_FIELD_NUMBER: _builtins.int
+        COUNT_FIELD_NUMBER: _builtins.int
+        status: _task_pb2.Task.Status.ValueType
+        """The status."""
+        count: _builtins.int
+        """How many tasks have it."""
+        def __init__(
+            self,
+            *,
+            status: _task_pb2.Task.Status.ValueType = ...,
+            count: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "status", b"status"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class ByPriority(_message.Message):
+        """So many have a priority."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        PRIORITY_FIELD_NUMBER: _builtins.int
+        COUNT_FIELD_NUMBER: _builtins.int
+        priority: _task_pb2.Task.Priority.ValueType
+        """The priority."""
+        count: _builtins.int
+        """How many tasks have it."""
+        def __init__(
+            self,
+            *,
+            priority: _task_pb2.Task.Priority.ValueType = ...,
+            count: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "priority", b"priority"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class ByAssignee(_message.Message):
+        """So many are somebody's."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        ASSIGNEE_FIELD_NUMBER: _builtins.int
+        COUNT_FIELD_NUMBER: _builtins.int
+        count: _builtins.int
+        """How many tasks they have, whatever their status."""
+        @_builtins.property
+        def assignee(self) -> _person_pb2.Person:
+            """Who is to do them."""
+
+        def __init__(
+            self,
+            *,
+            assignee: _person_pb2.Person | None = ...,
+            count: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "count", b"count"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TOTAL_FIELD_NUMBER: _builtins.int
+    OVERDUE_FIELD_NUMBER: _builtins.int
+    UNASSIGNED_FIELD_NUMBER: _builtins.int
+    BY_STATUS_FIELD_NUMBER: _builtins.int
+    BY_PRIORITY_FIELD_NUMBER: _builtins.int
+    BY_ASSIGNEE_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    """All tasks."""
+    overdue: _builtins.int
+    """Those that should have been finished by now: neither DONE nor CANCELLED, and their `due_time` has passed."""
+    unassigned: _builtins.int
+    """Those that are nobody's."""
+    @_builtins.property
+    def by_status(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProjectStats.ByStatus]:
+        """Every status, in the order in which work goes on."""
+
+    @_builtins.property
+    def by_priority(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProjectStats.ByPriority]:
+        """Every priority, the lowest first."""
+
+    @_builtins.property
+    def by_assignee(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProjectStats.ByAssignee]:
+        """Everybody who has a task, the busiest first."""
+
+    def __init__(
+        self,
+        *,
+        total: _builtins.int = ...,
+        overdue: _builtins.int = ...,
+        unassigned: _builtins.int = ...,
+        by_status: _abc.Iterable[Global___ProjectStats.ByStatus] | None = ...,
+        by_priority: _abc.Iterable[Global___ProjectStats.ByPriority] | None = ...,
+        by_assignee: _abc.Iterable[Global___ProjectStats.ByAssignee] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_assignee", b"by_assignee", "by_priority", b"by_priority", "by_status", b"by_status", "overdue", b"overdue", "total", b"total", "unassigned", b"unassigned"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProjectStats: _TypeAlias = ProjectStats  # noqa: Y015

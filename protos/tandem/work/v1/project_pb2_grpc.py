@@ -60,6 +60,31 @@ class ProjectServiceStub:
                 request_serializer=tandem_dot_work_dot_v1_dot_project__pb2.DeleteProjectRequest.SerializeToString,
                 response_deserializer=tandem_dot_work_dot_v1_dot_project__pb2.DeleteProjectResponse.FromString,
                 _registered_method=True)
+        self.ActivateProject = channel.unary_unary(
+                '/tandem.work.v1.ProjectService/ActivateProject',
+                request_serializer=tandem_dot_work_dot_v1_dot_project__pb2.ActivateProjectRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_project__pb2.ActivateProjectResponse.FromString,
+                _registered_method=True)
+        self.ArchiveProject = channel.unary_unary(
+                '/tandem.work.v1.ProjectService/ArchiveProject',
+                request_serializer=tandem_dot_work_dot_v1_dot_project__pb2.ArchiveProjectRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_project__pb2.ArchiveProjectResponse.FromString,
+                _registered_method=True)
+        self.UnarchiveProject = channel.unary_unary(
+                '/tandem.work.v1.ProjectService/UnarchiveProject',
+                request_serializer=tandem_dot_work_dot_v1_dot_project__pb2.UnarchiveProjectRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_project__pb2.UnarchiveProjectResponse.FromString,
+                _registered_method=True)
+        self.TransferProject = channel.unary_unary(
+                '/tandem.work.v1.ProjectService/TransferProject',
+                request_serializer=tandem_dot_work_dot_v1_dot_project__pb2.TransferProjectRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_project__pb2.TransferProjectResponse.FromString,
+                _registered_method=True)
+        self.GetProjectStats = channel.unary_unary(
+                '/tandem.work.v1.ProjectService/GetProjectStats',
+                request_serializer=tandem_dot_work_dot_v1_dot_project__pb2.GetProjectStatsRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_project__pb2.GetProjectStatsResponse.FromString,
+                _registered_method=True)
         self.UndeleteProject = channel.unary_unary(
                 '/tandem.work.v1.ProjectService/UndeleteProject',
                 request_serializer=tandem_dot_work_dot_v1_dot_project__pb2.UndeleteProjectRequest.SerializeToString,
@@ -106,8 +131,46 @@ class ProjectServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ActivateProject(self, request, context):
+        """Begins a project that was a draft. What is active already stays as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ArchiveProject(self, request, context):
+        """Closes a project: it can be read, and whatever would change something in it gets FAILED_PRECONDITION with reason
+        PROJECT_ARCHIVED. It can be unarchived, and deleted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnarchiveProject(self, request, context):
+        """Opens an archived project again: it is active then. What is active already stays as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TransferProject(self, request, context):
+        """Gives a project to another of its members: they become an owner, and the caller a maintainer. To give it to whose it is
+        changes nothing, unless the caller is an owner, too, and becomes a maintainer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetProjectStats(self, request, context):
+        """Counts the tasks of a project: by status, by priority, and by who is to do them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UndeleteProject(self, request, context):
-        """Restores a project with everything in it.
+        """Restores a project with everything in it. It can be restored for 30 days, unless the service is set up otherwise; then it
+        is not found any more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -140,6 +203,31 @@ def add_ProjectServiceServicer_to_server(servicer, server):
                     servicer.DeleteProject,
                     request_deserializer=tandem_dot_work_dot_v1_dot_project__pb2.DeleteProjectRequest.FromString,
                     response_serializer=tandem_dot_work_dot_v1_dot_project__pb2.DeleteProjectResponse.SerializeToString,
+            ),
+            'ActivateProject': grpc.unary_unary_rpc_method_handler(
+                    servicer.ActivateProject,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_project__pb2.ActivateProjectRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_project__pb2.ActivateProjectResponse.SerializeToString,
+            ),
+            'ArchiveProject': grpc.unary_unary_rpc_method_handler(
+                    servicer.ArchiveProject,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_project__pb2.ArchiveProjectRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_project__pb2.ArchiveProjectResponse.SerializeToString,
+            ),
+            'UnarchiveProject': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnarchiveProject,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_project__pb2.UnarchiveProjectRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_project__pb2.UnarchiveProjectResponse.SerializeToString,
+            ),
+            'TransferProject': grpc.unary_unary_rpc_method_handler(
+                    servicer.TransferProject,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_project__pb2.TransferProjectRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_project__pb2.TransferProjectResponse.SerializeToString,
+            ),
+            'GetProjectStats': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetProjectStats,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_project__pb2.GetProjectStatsRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_project__pb2.GetProjectStatsResponse.SerializeToString,
             ),
             'UndeleteProject': grpc.unary_unary_rpc_method_handler(
                     servicer.UndeleteProject,
@@ -283,6 +371,141 @@ class ProjectService:
             '/tandem.work.v1.ProjectService/DeleteProject',
             tandem_dot_work_dot_v1_dot_project__pb2.DeleteProjectRequest.SerializeToString,
             tandem_dot_work_dot_v1_dot_project__pb2.DeleteProjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ActivateProject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.ProjectService/ActivateProject',
+            tandem_dot_work_dot_v1_dot_project__pb2.ActivateProjectRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_project__pb2.ActivateProjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ArchiveProject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.ProjectService/ArchiveProject',
+            tandem_dot_work_dot_v1_dot_project__pb2.ArchiveProjectRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_project__pb2.ArchiveProjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnarchiveProject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.ProjectService/UnarchiveProject',
+            tandem_dot_work_dot_v1_dot_project__pb2.UnarchiveProjectRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_project__pb2.UnarchiveProjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TransferProject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.ProjectService/TransferProject',
+            tandem_dot_work_dot_v1_dot_project__pb2.TransferProjectRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_project__pb2.TransferProjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetProjectStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.ProjectService/GetProjectStats',
+            tandem_dot_work_dot_v1_dot_project__pb2.GetProjectStatsRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_project__pb2.GetProjectStatsResponse.FromString,
             options,
             channel_credentials,
             insecure,

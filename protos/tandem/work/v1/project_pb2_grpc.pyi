@@ -43,8 +43,24 @@ class ProjectServiceStub:
     """Changes a project."""
     DeleteProject: _grpc.UnaryUnaryMultiCallable[_project_pb2.DeleteProjectRequest, _project_pb2.DeleteProjectResponse]
     """Deletes a project with everything in it. It can be restored."""
+    ActivateProject: _grpc.UnaryUnaryMultiCallable[_project_pb2.ActivateProjectRequest, _project_pb2.ActivateProjectResponse]
+    """Begins a project that was a draft. What is active already stays as it is."""
+    ArchiveProject: _grpc.UnaryUnaryMultiCallable[_project_pb2.ArchiveProjectRequest, _project_pb2.ArchiveProjectResponse]
+    """Closes a project: it can be read, and whatever would change something in it gets FAILED_PRECONDITION with reason
+    PROJECT_ARCHIVED. It can be unarchived, and deleted.
+    """
+    UnarchiveProject: _grpc.UnaryUnaryMultiCallable[_project_pb2.UnarchiveProjectRequest, _project_pb2.UnarchiveProjectResponse]
+    """Opens an archived project again: it is active then. What is active already stays as it is."""
+    TransferProject: _grpc.UnaryUnaryMultiCallable[_project_pb2.TransferProjectRequest, _project_pb2.TransferProjectResponse]
+    """Gives a project to another of its members: they become an owner, and the caller a maintainer. To give it to whose it is
+    changes nothing, unless the caller is an owner, too, and becomes a maintainer.
+    """
+    GetProjectStats: _grpc.UnaryUnaryMultiCallable[_project_pb2.GetProjectStatsRequest, _project_pb2.GetProjectStatsResponse]
+    """Counts the tasks of a project: by status, by priority, and by who is to do them."""
     UndeleteProject: _grpc.UnaryUnaryMultiCallable[_project_pb2.UndeleteProjectRequest, _project_pb2.UndeleteProjectResponse]
-    """Restores a project with everything in it."""
+    """Restores a project with everything in it. It can be restored for 30 days, unless the service is set up otherwise; then it
+    is not found any more.
+    """
 
 @_typing.type_check_only
 class ProjectServiceAsyncStub(ProjectServiceStub):
@@ -61,8 +77,24 @@ class ProjectServiceAsyncStub(ProjectServiceStub):
     """Changes a project."""
     DeleteProject: _aio.UnaryUnaryMultiCallable[_project_pb2.DeleteProjectRequest, _project_pb2.DeleteProjectResponse]  # type: ignore[assignment]
     """Deletes a project with everything in it. It can be restored."""
+    ActivateProject: _aio.UnaryUnaryMultiCallable[_project_pb2.ActivateProjectRequest, _project_pb2.ActivateProjectResponse]  # type: ignore[assignment]
+    """Begins a project that was a draft. What is active already stays as it is."""
+    ArchiveProject: _aio.UnaryUnaryMultiCallable[_project_pb2.ArchiveProjectRequest, _project_pb2.ArchiveProjectResponse]  # type: ignore[assignment]
+    """Closes a project: it can be read, and whatever would change something in it gets FAILED_PRECONDITION with reason
+    PROJECT_ARCHIVED. It can be unarchived, and deleted.
+    """
+    UnarchiveProject: _aio.UnaryUnaryMultiCallable[_project_pb2.UnarchiveProjectRequest, _project_pb2.UnarchiveProjectResponse]  # type: ignore[assignment]
+    """Opens an archived project again: it is active then. What is active already stays as it is."""
+    TransferProject: _aio.UnaryUnaryMultiCallable[_project_pb2.TransferProjectRequest, _project_pb2.TransferProjectResponse]  # type: ignore[assignment]
+    """Gives a project to another of its members: they become an owner, and the caller a maintainer. To give it to whose it is
+    changes nothing, unless the caller is an owner, too, and becomes a maintainer.
+    """
+    GetProjectStats: _aio.UnaryUnaryMultiCallable[_project_pb2.GetProjectStatsRequest, _project_pb2.GetProjectStatsResponse]  # type: ignore[assignment]
+    """Counts the tasks of a project: by status, by priority, and by who is to do them."""
     UndeleteProject: _aio.UnaryUnaryMultiCallable[_project_pb2.UndeleteProjectRequest, _project_pb2.UndeleteProjectResponse]  # type: ignore[assignment]
-    """Restores a project with everything in it."""
+    """Restores a project with everything in it. It can be restored for 30 days, unless the service is set up otherwise; then it
+    is not found any more.
+    """
 
 class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
     """Projects: what tasks belong to, and what roles are given in."""
@@ -108,11 +140,57 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
         """Deletes a project with everything in it. It can be restored."""
 
     @_abc_1.abstractmethod
+    def ActivateProject(
+        self,
+        request: _project_pb2.ActivateProjectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_project_pb2.ActivateProjectResponse, _abc.Awaitable[_project_pb2.ActivateProjectResponse]]:
+        """Begins a project that was a draft. What is active already stays as it is."""
+
+    @_abc_1.abstractmethod
+    def ArchiveProject(
+        self,
+        request: _project_pb2.ArchiveProjectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_project_pb2.ArchiveProjectResponse, _abc.Awaitable[_project_pb2.ArchiveProjectResponse]]:
+        """Closes a project: it can be read, and whatever would change something in it gets FAILED_PRECONDITION with reason
+        PROJECT_ARCHIVED. It can be unarchived, and deleted.
+        """
+
+    @_abc_1.abstractmethod
+    def UnarchiveProject(
+        self,
+        request: _project_pb2.UnarchiveProjectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_project_pb2.UnarchiveProjectResponse, _abc.Awaitable[_project_pb2.UnarchiveProjectResponse]]:
+        """Opens an archived project again: it is active then. What is active already stays as it is."""
+
+    @_abc_1.abstractmethod
+    def TransferProject(
+        self,
+        request: _project_pb2.TransferProjectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_project_pb2.TransferProjectResponse, _abc.Awaitable[_project_pb2.TransferProjectResponse]]:
+        """Gives a project to another of its members: they become an owner, and the caller a maintainer. To give it to whose it is
+        changes nothing, unless the caller is an owner, too, and becomes a maintainer.
+        """
+
+    @_abc_1.abstractmethod
+    def GetProjectStats(
+        self,
+        request: _project_pb2.GetProjectStatsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_project_pb2.GetProjectStatsResponse, _abc.Awaitable[_project_pb2.GetProjectStatsResponse]]:
+        """Counts the tasks of a project: by status, by priority, and by who is to do them."""
+
+    @_abc_1.abstractmethod
     def UndeleteProject(
         self,
         request: _project_pb2.UndeleteProjectRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_project_pb2.UndeleteProjectResponse, _abc.Awaitable[_project_pb2.UndeleteProjectResponse]]:
-        """Restores a project with everything in it."""
+        """Restores a project with everything in it. It can be restored for 30 days, unless the service is set up otherwise; then it
+        is not found any more.
+        """
 
 def add_ProjectServiceServicer_to_server(servicer: ProjectServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

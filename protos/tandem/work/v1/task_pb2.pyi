@@ -10,6 +10,9 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from tandem.work.v1 import category_pb2 as _category_pb2
+from tandem.work.v1 import comment_pb2 as _comment_pb2
+from tandem.work.v1 import label_pb2 as _label_pb2
 from tandem.work.v1 import person_pb2 as _person_pb2
 import builtins as _builtins
 import sys
@@ -96,6 +99,133 @@ class Task(_message.Message):
     URGENT: Task.Priority.ValueType  # 4
     """Now."""
 
+    class _View:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ViewEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Task._View.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        VIEW_UNSPECIFIED: Task._View.ValueType  # 0
+        """Not set: BASIC."""
+        BASIC: Task._View.ValueType  # 1
+        """The task."""
+        FULL: Task._View.ValueType  # 2
+        """The task with its details."""
+
+    class View(_View, metaclass=_ViewEnumTypeWrapper):
+        """How much of a task is in an answer."""
+
+    VIEW_UNSPECIFIED: Task.View.ValueType  # 0
+    """Not set: BASIC."""
+    BASIC: Task.View.ValueType  # 1
+    """The task."""
+    FULL: Task.View.ValueType  # 2
+    """The task with its details."""
+
+    @_typing.final
+    class Summary(_message.Message):
+        """As much of a task as others say of it."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        ID_FIELD_NUMBER: _builtins.int
+        NUMBER_FIELD_NUMBER: _builtins.int
+        TITLE_FIELD_NUMBER: _builtins.int
+        STATUS_FIELD_NUMBER: _builtins.int
+        id: _builtins.str
+        """Which task it is."""
+        number: _builtins.int
+        """Its number in the project."""
+        title: _builtins.str
+        """What is to be done, in a line."""
+        status: Global___Task.Status.ValueType
+        """How far the work is."""
+        def __init__(
+            self,
+            *,
+            id: _builtins.str = ...,
+            number: _builtins.int = ...,
+            title: _builtins.str = ...,
+            status: Global___Task.Status.ValueType = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "number", b"number", "status", b"status", "title", b"title"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Details(_message.Message):
+        """What belongs to a task, and changes without it."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        CATEGORY_FIELD_NUMBER: _builtins.int
+        LABELS_FIELD_NUMBER: _builtins.int
+        PARENT_FIELD_NUMBER: _builtins.int
+        PART_COUNT_FIELD_NUMBER: _builtins.int
+        OPEN_PART_COUNT_FIELD_NUMBER: _builtins.int
+        COMMENT_COUNT_FIELD_NUMBER: _builtins.int
+        LATEST_COMMENTS_FIELD_NUMBER: _builtins.int
+        part_count: _builtins.int
+        """How many tasks are parts of this one."""
+        open_part_count: _builtins.int
+        """How many of these are neither DONE nor CANCELLED."""
+        comment_count: _builtins.int
+        """How many comments there are."""
+        @_builtins.property
+        def category(self) -> _category_pb2.Category:
+            """The category that the task is in. Absent while it is in none."""
+
+        @_builtins.property
+        def labels(self) -> _containers.RepeatedCompositeFieldContainer[_label_pb2.Label]:
+            """The labels that the task has, in the order of `labels`."""
+
+        @_builtins.property
+        def parent(self) -> Global___Task.Summary:
+            """The task that this one is a part of. Absent while it stands for itself, and while that one is deleted."""
+
+        @_builtins.property
+        def latest_comments(self) -> _containers.RepeatedCompositeFieldContainer[_comment_pb2.Comment]:
+            """Up to three of them, the newest first."""
+
+        def __init__(
+            self,
+            *,
+            category: _category_pb2.Category | None = ...,
+            labels: _abc.Iterable[_label_pb2.Label] | None = ...,
+            parent: Global___Task.Summary | None = ...,
+            part_count: _builtins.int = ...,
+            open_part_count: _builtins.int = ...,
+            comment_count: _builtins.int = ...,
+            latest_comments: _abc.Iterable[_comment_pb2.Comment] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "parent", b"parent"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["category", b"category", "comment_count", b"comment_count", "labels", b"labels", "latest_comments", b"latest_comments", "open_part_count", b"open_part_count", "parent", b"parent", "part_count", b"part_count"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class AnnotationsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ID_FIELD_NUMBER: _builtins.int
     PROJECT_FIELD_NUMBER: _builtins.int
     NUMBER_FIELD_NUMBER: _builtins.int
@@ -111,6 +241,13 @@ class Task(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     ASSIGNEE_FIELD_NUMBER: _builtins.int
     DELETE_TIME_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    PARENT_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    ANNOTATIONS_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    DETAILS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Which task this is, for ever: a UUIDv7. Output only."""
     project: _builtins.str
@@ -127,6 +264,20 @@ class Task(_message.Message):
     """How much it matters."""
     etag: _builtins.str
     """The version of this resource. Send it back to change only what you have seen. Output only."""
+    category: _builtins.str
+    """The id of the category that the task is in. To set it, send the category's id or slug; an empty one takes the task out
+    of its category.
+    """
+    parent: _builtins.str
+    """The id of the task that this one is a part of. To set it, send that task's number or id; an empty one makes this task
+    stand for itself. A task is no part of its own parts. When a deleted task goes for good, its parts stand for themselves.
+    """
+    position: _builtins.str
+    """Where the task stands among the others of its project: compare positions byte by byte. A new task stands last.
+    Changed by ReorderTask. Output only.
+    """
+    external_id: _builtins.str
+    """What another system calls the task. No two tasks of a project that are not deleted have the same one."""
     @_builtins.property
     def creator(self) -> _person_pb2.Person:
         """Who created the task. Output only."""
@@ -155,6 +306,18 @@ class Task(_message.Message):
     def delete_time(self) -> _timestamp_pb2.Timestamp:
         """When the task was deleted. Absent while it is not. Output only."""
 
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The ids of the labels that the task has, in the order in which they were given. To set them, send ids or slugs of labels."""
+
+    @_builtins.property
+    def annotations(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """What tools write down about the task, by name. Names are lower-case letters, digits, `.`, `_`, `-` and `/`."""
+
+    @_builtins.property
+    def details(self) -> Global___Task.Details:
+        """What belongs to the task. Only in the view FULL. Output only."""
+
     def __init__(
         self,
         *,
@@ -173,10 +336,17 @@ class Task(_message.Message):
         etag: _builtins.str = ...,
         assignee: _person_pb2.Person | None = ...,
         delete_time: _timestamp_pb2.Timestamp | None = ...,
+        category: _builtins.str = ...,
+        labels: _abc.Iterable[_builtins.str] | None = ...,
+        parent: _builtins.str = ...,
+        position: _builtins.str = ...,
+        annotations: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        external_id: _builtins.str = ...,
+        details: Global___Task.Details | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "complete_time", b"complete_time", "create_time", b"create_time", "creator", b"creator", "delete_time", b"delete_time", "due_time", b"due_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "complete_time", b"complete_time", "create_time", b"create_time", "creator", b"creator", "delete_time", b"delete_time", "details", b"details", "due_time", b"due_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "complete_time", b"complete_time", "create_time", b"create_time", "creator", b"creator", "delete_time", b"delete_time", "description", b"description", "due_time", b"due_time", "etag", b"etag", "id", b"id", "number", b"number", "priority", b"priority", "project", b"project", "status", b"status", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations", "assignee", b"assignee", "category", b"category", "complete_time", b"complete_time", "create_time", b"create_time", "creator", b"creator", "delete_time", b"delete_time", "description", b"description", "details", b"details", "due_time", b"due_time", "etag", b"etag", "external_id", b"external_id", "id", b"id", "labels", b"labels", "number", b"number", "parent", b"parent", "position", b"position", "priority", b"priority", "project", b"project", "status", b"status", "title", b"title", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -192,12 +362,14 @@ class CreateTaskRequest(_message.Message):
     TASK_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """The id or slug of the project that the task shall belong to."""
+    """The id or slug of the project that the task shall belong to. Empty stands for the caller's personal project, which is made
+    when it is first needed.
+    """
     idempotency_key: _builtins.str
     """A name for this attempt, such as a UUID. Tried again under the same name within a day, it gets the first answer again."""
     @_builtins.property
     def task(self) -> Global___Task:
-        """The task: title, and optionally description, status, priority and due_time."""
+        """The task: its title, and optionally whatever else UpdateTask can change."""
 
     def __init__(
         self,
@@ -247,22 +419,26 @@ class GetTaskRequest(_message.Message):
     PROJECT_FIELD_NUMBER: _builtins.int
     TASK_FIELD_NUMBER: _builtins.int
     SHOW_DELETED_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """The project's id or slug."""
+    """The project's id or slug. Empty finds the task wherever it is, if it is named by id."""
     task: _builtins.str
     """The task's number in the project, or its id."""
     show_deleted: _builtins.bool
     """Whether to find the task even when it has been deleted."""
+    view: Global___Task.View.ValueType
+    """How much of the task is asked for."""
     def __init__(
         self,
         *,
         project: _builtins.str = ...,
         task: _builtins.str = ...,
         show_deleted: _builtins.bool = ...,
+        view: Global___Task.View.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "show_deleted", b"show_deleted", "task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "show_deleted", b"show_deleted", "task", b"task", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -275,6 +451,9 @@ class GetTaskResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TASK_FIELD_NUMBER: _builtins.int
+    ENTITY_TAG_FIELD_NUMBER: _builtins.int
+    entity_tag: _builtins.str
+    """What REST sends as ETag: the task's `etag` in the view BASIC. Empty in the view FULL, which changes without the task."""
     @_builtins.property
     def task(self) -> Global___Task:
         """The task."""
@@ -283,10 +462,11 @@ class GetTaskResponse(_message.Message):
         self,
         *,
         task: Global___Task | None = ...,
+        entity_tag: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entity_tag", b"entity_tag", "task", b"task"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -302,14 +482,82 @@ class ListTasksRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     SHOW_DELETED_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
+    SKIP_FIELD_NUMBER: _builtins.int
+    WITH_TOTAL_SIZE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    ASSIGNEE_FIELD_NUMBER: _builtins.int
+    UNASSIGNED_FIELD_NUMBER: _builtins.int
+    DUE_BEFORE_FIELD_NUMBER: _builtins.int
+    DUE_AFTER_FIELD_NUMBER: _builtins.int
+    Q_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """The project's id or slug."""
+    """The project's id or slug. Empty stands for every project that you may see."""
     page_size: _builtins.int
     """How many tasks a page may hold: 0 stands for 20, more than 100 for 100."""
     page_token: _builtins.str
-    """The `next_page_token` of the page before. Good for the same project only."""
+    """The `next_page_token` of the page before. Good for the same question only: page_size, skip and with_total_size may
+    change, nothing else.
+    """
     show_deleted: _builtins.bool
     """Whether deleted tasks are listed too."""
+    filter: _builtins.str
+    """What must hold of a task, in the language of AIP-160: `priority >= HIGH AND (due_time < 2030-01-01 OR NOT assignee:*)`.
+    OR binds tighter than AND, and words without a field are looked for as in `q`.
+    Fields: number, title, description, status, priority, assignee, creator, category, labels, parent, external_id, due_time,
+    complete_time, create_time, update_time. Titles and descriptions know `:` (has these words); statuses, priorities, numbers
+    and times all of `= != < <= > >=`; the others `=` and `!=`. People are named by id or as `me`, categories and labels by id or
+    slug, parents by id or, in one project, by number. Without a project, a slug stands for the category or the label of each
+    that has it. `labels:ui`, which is `labels = ui`, holds where one of the labels is this one. `due_time:*` holds where there
+    is one; so do assignee, category, labels, parent, external_id and complete_time with `:*`. Times are RFC 3339, or dates,
+    which begin in UTC. At most 50 terms, 10 parentheses deep.
+    """
+    order_by: _builtins.str
+    """Up to three of number, position, status, priority, due_time, create_time, update_time, comma separated, each with
+    ` desc` behind it for the other way round. Statuses and priorities come in the order in which they are declared; tasks
+    without a due_time come last either way. Empty stands for `number`, and without a project, where numbers and positions
+    say nothing, for `create_time desc`. Where all these are equal, tasks come in the order in which they were made.
+    """
+    skip: _builtins.int
+    """How many tasks to leave out, before the first one or behind those of the page before."""
+    with_total_size: _builtins.bool
+    """Whether to count all tasks that are asked for, on whatever page they are."""
+    assignee: _builtins.str
+    """Only tasks of this member, by id, or `me`."""
+    unassigned: _builtins.bool
+    """Only tasks that are nobody's."""
+    q: _builtins.str
+    """Only tasks with these words in title and description, or in a comment, in any form: `landing` finds `landed`. Words in
+    double quotes must follow one another, `or` between words asks for either of them, and `-` before a word that it is
+    not there. Words such as `the` are left out, and find nothing alone.
+    """
+    category: _builtins.str
+    """Only tasks in this category, by id or slug. Without a project, a slug stands for the category of each that has it."""
+    label: _builtins.str
+    """Only tasks that have this label, by id or slug."""
+    view: Global___Task.View.ValueType
+    """How much of each task is asked for."""
+    @_builtins.property
+    def status(self) -> _containers.RepeatedScalarFieldContainer[Global___Task.Status.ValueType]:
+        """Only tasks of these statuses."""
+
+    @_builtins.property
+    def priority(self) -> _containers.RepeatedScalarFieldContainer[Global___Task.Priority.ValueType]:
+        """Only tasks of these priorities."""
+
+    @_builtins.property
+    def due_before(self) -> _timestamp_pb2.Timestamp:
+        """Only tasks that are due before this."""
+
+    @_builtins.property
+    def due_after(self) -> _timestamp_pb2.Timestamp:
+        """Only tasks that are due at this time or later."""
+
     def __init__(
         self,
         *,
@@ -317,10 +565,24 @@ class ListTasksRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         show_deleted: _builtins.bool = ...,
+        filter: _builtins.str = ...,
+        order_by: _builtins.str = ...,
+        skip: _builtins.int = ...,
+        with_total_size: _builtins.bool = ...,
+        status: _abc.Iterable[Global___Task.Status.ValueType] | None = ...,
+        priority: _abc.Iterable[Global___Task.Priority.ValueType] | None = ...,
+        assignee: _builtins.str = ...,
+        unassigned: _builtins.bool = ...,
+        due_before: _timestamp_pb2.Timestamp | None = ...,
+        due_after: _timestamp_pb2.Timestamp | None = ...,
+        q: _builtins.str = ...,
+        category: _builtins.str = ...,
+        label: _builtins.str = ...,
+        view: Global___Task.View.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["due_after", b"due_after", "due_before", b"due_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "project", b"project", "show_deleted", b"show_deleted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "category", b"category", "due_after", b"due_after", "due_before", b"due_before", "filter", b"filter", "label", b"label", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "priority", b"priority", "project", b"project", "q", b"q", "show_deleted", b"show_deleted", "skip", b"skip", "status", b"status", "unassigned", b"unassigned", "view", b"view", "with_total_size", b"with_total_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -334,25 +596,191 @@ class ListTasksResponse(_message.Message):
 
     TASKS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_SIZE_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """What gets the next page. Empty on the last one, and only there."""
+    total_size: _builtins.int
+    """How many tasks there are on all pages. Only when it is asked for."""
     @_builtins.property
     def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Task]:
-        """The tasks, in the order of their numbers."""
+        """The tasks, in the order that was asked for."""
 
     def __init__(
         self,
         *,
         tasks: _abc.Iterable[Global___Task] | None = ...,
         next_page_token: _builtins.str = ...,
+        total_size: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_total_size", b"_total_size", "total_size", b"total_size"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_total_size", b"_total_size", "next_page_token", b"next_page_token", "tasks", b"tasks", "total_size", b"total_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__total_size: _TypeAlias = _typing.Literal["total_size"]  # noqa: Y015
+    _WhichOneofArgType__total_size: _TypeAlias = _typing.Literal["_total_size", b"_total_size"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__total_size) -> _WhichOneofReturnType__total_size | None: ...
+
+Global___ListTasksResponse: _TypeAlias = ListTasksResponse  # noqa: Y015
+
+@_typing.final
+class SearchTasksRequest(_message.Message):
+    """Which tasks to find."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    VIEW_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """The project's id or slug. Empty stands for every project that you may see."""
+    query: _builtins.str
+    """The words, as in `q` of ListTasks."""
+    filter: _builtins.str
+    """What else must hold of a task, as in ListTasks."""
+    page_size: _builtins.int
+    """How many tasks a page may hold: 0 stands for 20, more than 100 for 100."""
+    page_token: _builtins.str
+    """The `next_page_token` of the page before. Good for the same question only."""
+    view: Global___Task.View.ValueType
+    """How much of each task is asked for."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        query: _builtins.str = ...,
+        filter: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        view: Global___Task.View.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "page_size", b"page_size", "page_token", b"page_token", "project", b"project", "query", b"query", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListTasksResponse: _TypeAlias = ListTasksResponse  # noqa: Y015
+Global___SearchTasksRequest: _TypeAlias = SearchTasksRequest  # noqa: Y015
+
+@_typing.final
+class SearchTasksResponse(_message.Message):
+    """A page of tasks that match."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Result(_message.Message):
+        """A task that matches, and where."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        TASK_FIELD_NUMBER: _builtins.int
+        RANK_FIELD_NUMBER: _builtins.int
+        SNIPPETS_FIELD_NUMBER: _builtins.int
+        rank: _builtins.float
+        """How well it matches: words in a title weigh more than in a description, and these more than in a comment."""
+        @_builtins.property
+        def task(self) -> Global___Task:
+            """The task."""
+
+        @_builtins.property
+        def snippets(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchTasksResponse.Snippet]:
+            """Where it matches."""
+
+        def __init__(
+            self,
+            *,
+            task: Global___Task | None = ...,
+            rank: _builtins.float = ...,
+            snippets: _abc.Iterable[Global___SearchTasksResponse.Snippet] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["rank", b"rank", "snippets", b"snippets", "task", b"task"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Snippet(_message.Message):
+        """Some words of a task around those that match."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        class _Source:
+            ValueType = _typing.NewType("ValueType", _builtins.int)
+            V: _TypeAlias = ValueType  # noqa: Y015
+
+        class _SourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[SearchTasksResponse.Snippet._Source.ValueType], _builtins.type):
+            DESCRIPTOR: _descriptor.EnumDescriptor
+            SOURCE_UNSPECIFIED: SearchTasksResponse.Snippet._Source.ValueType  # 0
+            """Not set. Never in an answer."""
+            TITLE: SearchTasksResponse.Snippet._Source.ValueType  # 1
+            """The title."""
+            DESCRIPTION: SearchTasksResponse.Snippet._Source.ValueType  # 2
+            """The description."""
+            COMMENT: SearchTasksResponse.Snippet._Source.ValueType  # 3
+            """The comment that matches best."""
+
+        class Source(_Source, metaclass=_SourceEnumTypeWrapper):
+            """What a snippet is taken from."""
+
+        SOURCE_UNSPECIFIED: SearchTasksResponse.Snippet.Source.ValueType  # 0
+        """Not set. Never in an answer."""
+        TITLE: SearchTasksResponse.Snippet.Source.ValueType  # 1
+        """The title."""
+        DESCRIPTION: SearchTasksResponse.Snippet.Source.ValueType  # 2
+        """The description."""
+        COMMENT: SearchTasksResponse.Snippet.Source.ValueType  # 3
+        """The comment that matches best."""
+
+        SOURCE_FIELD_NUMBER: _builtins.int
+        TEXT_FIELD_NUMBER: _builtins.int
+        COMMENT_FIELD_NUMBER: _builtins.int
+        source: Global___SearchTasksResponse.Snippet.Source.ValueType
+        """What it is taken from."""
+        text: _builtins.str
+        """Plain text, with each word that matches between U+27E6 and U+27E7: `Land on the ⟦moon⟧`. Where a task has these two
+        characters itself they are left out, so that all that you see are marks. It is no HTML: it is not escaped, and what
+        people write may look like tags. Escape it, as any text, before it becomes part of a page, and then replace the marks.
+        """
+        comment: _builtins.str
+        """The comment's id, if it is taken from one."""
+        def __init__(
+            self,
+            *,
+            source: Global___SearchTasksResponse.Snippet.Source.ValueType = ...,
+            text: _builtins.str = ...,
+            comment: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["comment", b"comment", "source", b"source", "text", b"text"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """What gets the next page. Empty on the last one, and only there."""
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___SearchTasksResponse.Result]:
+        """The tasks, best first."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___SearchTasksResponse.Result] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SearchTasksResponse: _TypeAlias = SearchTasksResponse  # noqa: Y015
 
 @_typing.final
 class TransitionTaskRequest(_message.Message):
@@ -366,7 +794,7 @@ class TransitionTaskRequest(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """The project's id or slug."""
+    """The project's id or slug. Empty finds the task wherever it is, if it is named by id."""
     task: _builtins.str
     """The task's number in the project, or its id."""
     status: Global___Task.Status.ValueType
@@ -431,7 +859,7 @@ class UpdateTaskRequest(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """The project's id or slug."""
+    """The project's id or slug. Empty finds the task wherever it is, if it is named by id."""
     task_ref: _builtins.str
     """The task's number in the project, or its id."""
     etag: _builtins.str
@@ -446,8 +874,8 @@ class UpdateTaskRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Which fields of the resource to change: title, description, status, priority, due_time. Empty stands for those that are set; "*" for all of
-        them, and what is not set is cleared then. Over REST, PATCH names the fields that it sends, and PUT all of them.
+        """Which fields of the resource to change: title, description, status, priority, due_time, category, labels, parent,
+        annotations, external_id. Empty stands for those that are set; "*" for all of them, and what is not set is cleared then. Over REST, PATCH names the fields that it sends, and PUT all of them.
         """
 
     def __init__(
@@ -504,7 +932,7 @@ class AssignTaskRequest(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """The project's id or slug."""
+    """The project's id or slug. Empty finds the task wherever it is, if it is named by id."""
     task: _builtins.str
     """The task's number in the project, or its id."""
     assignee: _builtins.str
@@ -567,7 +995,7 @@ class UnassignTaskRequest(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """The project's id or slug."""
+    """The project's id or slug. Empty finds the task wherever it is, if it is named by id."""
     task: _builtins.str
     """The task's number in the project, or its id."""
     etag: _builtins.str
@@ -617,6 +1045,204 @@ class UnassignTaskResponse(_message.Message):
 Global___UnassignTaskResponse: _TypeAlias = UnassignTaskResponse  # noqa: Y015
 
 @_typing.final
+class AttachLabelRequest(_message.Message):
+    """Which task to label, and with what."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """The project's id or slug."""
+    task: _builtins.str
+    """The task's number in the project, or its id."""
+    label: _builtins.str
+    """The id or slug of the label."""
+    etag: _builtins.str
+    """The `etag` that the caller has seen. When it is sent and is no longer the one of today, the answer is ABORTED with reason
+    ETAG_MISMATCH.
+    """
+    idempotency_key: _builtins.str
+    """A name for this attempt, such as a UUID. Tried again under the same name within a day, it gets the first answer again."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        task: _builtins.str = ...,
+        label: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "idempotency_key", b"idempotency_key", "label", b"label", "project", b"project", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttachLabelRequest: _TypeAlias = AttachLabelRequest  # noqa: Y015
+
+@_typing.final
+class AttachLabelResponse(_message.Message):
+    """The task after the change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def task(self) -> Global___Task:
+        """The task."""
+
+    def __init__(
+        self,
+        *,
+        task: Global___Task | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AttachLabelResponse: _TypeAlias = AttachLabelResponse  # noqa: Y015
+
+@_typing.final
+class DetachLabelRequest(_message.Message):
+    """Which task to take which label from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """The project's id or slug."""
+    task: _builtins.str
+    """The task's number in the project, or its id."""
+    label: _builtins.str
+    """The id or slug of the label."""
+    etag: _builtins.str
+    """The `etag` that the caller has seen. When it is sent and is no longer the one of today, the answer is ABORTED with reason
+    ETAG_MISMATCH.
+    """
+    idempotency_key: _builtins.str
+    """A name for this attempt, such as a UUID. Tried again under the same name within a day, it gets the first answer again."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        task: _builtins.str = ...,
+        label: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "idempotency_key", b"idempotency_key", "label", b"label", "project", b"project", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DetachLabelRequest: _TypeAlias = DetachLabelRequest  # noqa: Y015
+
+@_typing.final
+class DetachLabelResponse(_message.Message):
+    """The task after the change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def task(self) -> Global___Task:
+        """The task."""
+
+    def __init__(
+        self,
+        *,
+        task: Global___Task | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DetachLabelResponse: _TypeAlias = DetachLabelResponse  # noqa: Y015
+
+@_typing.final
+class ReorderTaskRequest(_message.Message):
+    """Where a task shall stand."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """The project's id or slug."""
+    task: _builtins.str
+    """The task's number in the project, or its id."""
+    before: _builtins.str
+    """The number or id of the task that this one shall stand right before."""
+    after: _builtins.str
+    """The number or id of the task that this one shall stand right after."""
+    etag: _builtins.str
+    """The `etag` that the caller has seen. When it is sent and is no longer the one of today, the answer is ABORTED with reason
+    ETAG_MISMATCH.
+    """
+    idempotency_key: _builtins.str
+    """A name for this attempt, such as a UUID. Tried again under the same name within a day, it gets the first answer again."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        task: _builtins.str = ...,
+        before: _builtins.str = ...,
+        after: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "neighbour", b"neighbour"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "etag", b"etag", "idempotency_key", b"idempotency_key", "neighbour", b"neighbour", "project", b"project", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_neighbour: _TypeAlias = _typing.Literal["before", "after"]  # noqa: Y015
+    _WhichOneofArgType_neighbour: _TypeAlias = _typing.Literal["neighbour", b"neighbour"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_neighbour) -> _WhichOneofReturnType_neighbour | None: ...
+
+Global___ReorderTaskRequest: _TypeAlias = ReorderTaskRequest  # noqa: Y015
+
+@_typing.final
+class ReorderTaskResponse(_message.Message):
+    """The task after the change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def task(self) -> Global___Task:
+        """The task."""
+
+    def __init__(
+        self,
+        *,
+        task: Global___Task | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReorderTaskResponse: _TypeAlias = ReorderTaskResponse  # noqa: Y015
+
+@_typing.final
 class DeleteTaskRequest(_message.Message):
     """Which task to delete."""
 
@@ -627,7 +1253,7 @@ class DeleteTaskRequest(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """The project's id or slug."""
+    """The project's id or slug. Empty finds the task wherever it is, if it is named by id."""
     task: _builtins.str
     """The task's number in the project, or its id."""
     etag: _builtins.str
@@ -686,7 +1312,7 @@ class UndeleteTaskRequest(_message.Message):
     TASK_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     project: _builtins.str
-    """The project's id or slug."""
+    """The project's id or slug. Empty finds the task wherever it is, if it is named by id."""
     task: _builtins.str
     """The task's number in the project, or its id."""
     idempotency_key: _builtins.str
@@ -729,3 +1355,633 @@ class UndeleteTaskResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UndeleteTaskResponse: _TypeAlias = UndeleteTaskResponse  # noqa: Y015
+
+@_typing.final
+class MoveTaskRequest(_message.Message):
+    """Which task to move, and where."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    DESTINATION_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """The project's id or slug."""
+    task: _builtins.str
+    """The task's number in the project, or its id."""
+    destination: _builtins.str
+    """The id or slug of the project that it shall belong to."""
+    etag: _builtins.str
+    """The `etag` that the caller has seen. When it is sent and is no longer the one of today, the answer is ABORTED with reason
+    ETAG_MISMATCH.
+    """
+    idempotency_key: _builtins.str
+    """A name for this attempt, such as a UUID. Tried again under the same name within a day, it gets the first answer again."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        task: _builtins.str = ...,
+        destination: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination", "etag", b"etag", "idempotency_key", b"idempotency_key", "project", b"project", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MoveTaskRequest: _TypeAlias = MoveTaskRequest  # noqa: Y015
+
+@_typing.final
+class MoveTaskResponse(_message.Message):
+    """The task in its new project."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def task(self) -> Global___Task:
+        """The task."""
+
+    def __init__(
+        self,
+        *,
+        task: Global___Task | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MoveTaskResponse: _TypeAlias = MoveTaskResponse  # noqa: Y015
+
+@_typing.final
+class BatchGetTasksRequest(_message.Message):
+    """Which tasks to get."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    TASKS_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """The project's id or slug."""
+    @_builtins.property
+    def tasks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The tasks' numbers in the project, or their ids."""
+
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        tasks: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project", b"project", "tasks", b"tasks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetTasksRequest: _TypeAlias = BatchGetTasksRequest  # noqa: Y015
+
+@_typing.final
+class BatchGetTasksResponse(_message.Message):
+    """The tasks that were asked for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Task]:
+        """The tasks, in the order in which they were asked for."""
+
+    def __init__(
+        self,
+        *,
+        tasks: _abc.Iterable[Global___Task] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tasks", b"tasks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetTasksResponse: _TypeAlias = BatchGetTasksResponse  # noqa: Y015
+
+@_typing.final
+class BatchCreateTasksRequest(_message.Message):
+    """Which tasks to create."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Item(_message.Message):
+        """A task to create."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        TASK_FIELD_NUMBER: _builtins.int
+        @_builtins.property
+        def task(self) -> Global___Task:
+            """The task: its title, and optionally whatever else UpdateTask can change."""
+
+        def __init__(
+            self,
+            *,
+            task: Global___Task | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """The project's id or slug."""
+    idempotency_key: _builtins.str
+    """A name for this attempt, such as a UUID. Tried again under the same name within a day, it gets the first answer again."""
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchCreateTasksRequest.Item]:
+        """What shall be done, one task each."""
+
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        requests: _abc.Iterable[Global___BatchCreateTasksRequest.Item] | None = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "project", b"project", "requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchCreateTasksRequest: _TypeAlias = BatchCreateTasksRequest  # noqa: Y015
+
+@_typing.final
+class BatchCreateTasksResponse(_message.Message):
+    """The tasks that were created."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Task]:
+        """The tasks, in the order of the requests."""
+
+    def __init__(
+        self,
+        *,
+        tasks: _abc.Iterable[Global___Task] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tasks", b"tasks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchCreateTasksResponse: _TypeAlias = BatchCreateTasksResponse  # noqa: Y015
+
+@_typing.final
+class BatchUpdateTasksRequest(_message.Message):
+    """What shall change about which tasks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Item(_message.Message):
+        """What shall change about a task."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        TASK_REF_FIELD_NUMBER: _builtins.int
+        TASK_FIELD_NUMBER: _builtins.int
+        UPDATE_MASK_FIELD_NUMBER: _builtins.int
+        ETAG_FIELD_NUMBER: _builtins.int
+        task_ref: _builtins.str
+        """The task's number in the project, or its id."""
+        etag: _builtins.str
+        """The `etag` that the caller has seen. When it is sent and is no longer the one of today, the answer is ABORTED with reason
+        ETAG_MISMATCH.
+        """
+        @_builtins.property
+        def task(self) -> Global___Task:
+            """The task, with new values in the fields that shall change. Output-only fields are ignored."""
+
+        @_builtins.property
+        def update_mask(self) -> _field_mask_pb2.FieldMask:
+            """Which fields to change, as in UpdateTask. Empty stands for those that are set."""
+
+        def __init__(
+            self,
+            *,
+            task_ref: _builtins.str = ...,
+            task: Global___Task | None = ...,
+            update_mask: _field_mask_pb2.FieldMask | None = ...,
+            etag: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task", "update_mask", b"update_mask"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "task", b"task", "task_ref", b"task_ref", "update_mask", b"update_mask"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """The project's id or slug."""
+    idempotency_key: _builtins.str
+    """A name for this attempt, such as a UUID. Tried again under the same name within a day, it gets the first answer again."""
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchUpdateTasksRequest.Item]:
+        """What shall be done, one task each."""
+
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        requests: _abc.Iterable[Global___BatchUpdateTasksRequest.Item] | None = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "project", b"project", "requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchUpdateTasksRequest: _TypeAlias = BatchUpdateTasksRequest  # noqa: Y015
+
+@_typing.final
+class BatchUpdateTasksResponse(_message.Message):
+    """The tasks after the change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Task]:
+        """The tasks, in the order of the requests."""
+
+    def __init__(
+        self,
+        *,
+        tasks: _abc.Iterable[Global___Task] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tasks", b"tasks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchUpdateTasksResponse: _TypeAlias = BatchUpdateTasksResponse  # noqa: Y015
+
+@_typing.final
+class BatchTransitionTasksRequest(_message.Message):
+    """Where which tasks shall move."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Item(_message.Message):
+        """Where a task shall move."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        TASK_FIELD_NUMBER: _builtins.int
+        STATUS_FIELD_NUMBER: _builtins.int
+        ETAG_FIELD_NUMBER: _builtins.int
+        task: _builtins.str
+        """The task's number in the project, or its id."""
+        status: Global___Task.Status.ValueType
+        """The status that the task shall have."""
+        etag: _builtins.str
+        """The `etag` that the caller has seen. When it is sent and is no longer the one of today, the answer is ABORTED with reason
+        ETAG_MISMATCH.
+        """
+        def __init__(
+            self,
+            *,
+            task: _builtins.str = ...,
+            status: Global___Task.Status.ValueType = ...,
+            etag: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "status", b"status", "task", b"task"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """The project's id or slug."""
+    idempotency_key: _builtins.str
+    """A name for this attempt, such as a UUID. Tried again under the same name within a day, it gets the first answer again."""
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchTransitionTasksRequest.Item]:
+        """What shall be done, one task each."""
+
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        requests: _abc.Iterable[Global___BatchTransitionTasksRequest.Item] | None = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "project", b"project", "requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchTransitionTasksRequest: _TypeAlias = BatchTransitionTasksRequest  # noqa: Y015
+
+@_typing.final
+class BatchTransitionTasksResponse(_message.Message):
+    """The tasks after the move."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Task]:
+        """The tasks, in the order of the requests."""
+
+    def __init__(
+        self,
+        *,
+        tasks: _abc.Iterable[Global___Task] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tasks", b"tasks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchTransitionTasksResponse: _TypeAlias = BatchTransitionTasksResponse  # noqa: Y015
+
+@_typing.final
+class BatchDeleteTasksRequest(_message.Message):
+    """Which tasks to delete."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Item(_message.Message):
+        """A task to delete."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        TASK_FIELD_NUMBER: _builtins.int
+        ETAG_FIELD_NUMBER: _builtins.int
+        task: _builtins.str
+        """The task's number in the project, or its id."""
+        etag: _builtins.str
+        """The `etag` that the caller has seen. When it is sent and is no longer the one of today, the answer is ABORTED with reason
+        ETAG_MISMATCH.
+        """
+        def __init__(
+            self,
+            *,
+            task: _builtins.str = ...,
+            etag: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "task", b"task"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """The project's id or slug."""
+    idempotency_key: _builtins.str
+    """A name for this attempt, such as a UUID. Tried again under the same name within a day, it gets the first answer again."""
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchDeleteTasksRequest.Item]:
+        """What shall be done, one task each."""
+
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        requests: _abc.Iterable[Global___BatchDeleteTasksRequest.Item] | None = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "project", b"project", "requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchDeleteTasksRequest: _TypeAlias = BatchDeleteTasksRequest  # noqa: Y015
+
+@_typing.final
+class BatchDeleteTasksResponse(_message.Message):
+    """The tasks that were deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Task]:
+        """The tasks, in the order of the requests."""
+
+    def __init__(
+        self,
+        *,
+        tasks: _abc.Iterable[Global___Task] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tasks", b"tasks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchDeleteTasksResponse: _TypeAlias = BatchDeleteTasksResponse  # noqa: Y015
+
+@_typing.final
+class ExportTasksRequest(_message.Message):
+    """Which tasks to export."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    SHOW_DELETED_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """The project's id or slug."""
+    filter: _builtins.str
+    """What must hold of a task, as in ListTasks. Empty stands for all of them."""
+    show_deleted: _builtins.bool
+    """Whether deleted tasks are told too."""
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        filter: _builtins.str = ...,
+        show_deleted: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "project", b"project", "show_deleted", b"show_deleted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportTasksRequest: _TypeAlias = ExportTasksRequest  # noqa: Y015
+
+@_typing.final
+class ExportTasksResponse(_message.Message):
+    """A task of the project."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def task(self) -> Global___Task:
+        """The task."""
+
+    def __init__(
+        self,
+        *,
+        task: Global___Task | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportTasksResponse: _TypeAlias = ExportTasksResponse  # noqa: Y015
+
+@_typing.final
+class ImportTasksRequest(_message.Message):
+    """A task to import. Where, and how, is said once, in the first message, which may do without a task; the others leave it
+    empty, or say the same.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    project: _builtins.str
+    """The project's id or slug. Needed in the first message."""
+    validate_only: _builtins.bool
+    """Whether to find out only what would come of it, and what is wrong with it. Nothing is changed."""
+    idempotency_key: _builtins.str
+    """A name for this attempt, such as a UUID. Tried again under the same name within a day, it gets the first answer again."""
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which fields of tasks that are there already are changed, as in UpdateTask. Empty stands for those that are set, and "*"
+        for all of them: then a field that is empty is cleared. Every field that is set has to be valid: the task may be new.
+        """
+
+    @_builtins.property
+    def task(self) -> Global___Task:
+        """The task."""
+
+    def __init__(
+        self,
+        *,
+        project: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+        idempotency_key: _builtins.str = ...,
+        task: Global___Task | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "project", b"project", "task", b"task", "update_mask", b"update_mask", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportTasksRequest: _TypeAlias = ImportTasksRequest  # noqa: Y015
+
+@_typing.final
+class ImportTasksResponse(_message.Message):
+    """What has come of an import, or would come of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Violation(_message.Message):
+        """Something that is wrong with a task."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        FIELD_FIELD_NUMBER: _builtins.int
+        DESCRIPTION_FIELD_NUMBER: _builtins.int
+        REASON_FIELD_NUMBER: _builtins.int
+        field: _builtins.str
+        """Where: `tasks[3].title`."""
+        description: _builtins.str
+        """What, for people."""
+        reason: _builtins.str
+        """What, for machines: the rule of the contract, or the reason of an error."""
+        def __init__(
+            self,
+            *,
+            field: _builtins.str = ...,
+            description: _builtins.str = ...,
+            reason: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "field", b"field", "reason", b"reason"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    CREATED_FIELD_NUMBER: _builtins.int
+    UPDATED_FIELD_NUMBER: _builtins.int
+    UNCHANGED_FIELD_NUMBER: _builtins.int
+    SKIPPED_FIELD_NUMBER: _builtins.int
+    VIOLATIONS_FIELD_NUMBER: _builtins.int
+    VIOLATION_COUNT_FIELD_NUMBER: _builtins.int
+    created: _builtins.int
+    """How many tasks are new."""
+    updated: _builtins.int
+    """How many were changed."""
+    unchanged: _builtins.int
+    """How many are already as they should be."""
+    skipped: _builtins.int
+    """How many were left out, because they are deleted where they come from."""
+    violation_count: _builtins.int
+    """How much is wrong."""
+    @_builtins.property
+    def violations(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportTasksResponse.Violation]:
+        """What is wrong, up to 1,000 things of it. Only with `validate_only`: otherwise an import with which anything is wrong is
+        refused.
+        """
+
+    def __init__(
+        self,
+        *,
+        created: _builtins.int = ...,
+        updated: _builtins.int = ...,
+        unchanged: _builtins.int = ...,
+        skipped: _builtins.int = ...,
+        violations: _abc.Iterable[Global___ImportTasksResponse.Violation] | None = ...,
+        violation_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "skipped", b"skipped", "unchanged", b"unchanged", "updated", b"updated", "violation_count", b"violation_count", "violations", b"violations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportTasksResponse: _TypeAlias = ImportTasksResponse  # noqa: Y015

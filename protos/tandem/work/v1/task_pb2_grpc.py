@@ -50,6 +50,11 @@ class TaskServiceStub:
                 request_serializer=tandem_dot_work_dot_v1_dot_task__pb2.ListTasksRequest.SerializeToString,
                 response_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.ListTasksResponse.FromString,
                 _registered_method=True)
+        self.SearchTasks = channel.unary_unary(
+                '/tandem.work.v1.TaskService/SearchTasks',
+                request_serializer=tandem_dot_work_dot_v1_dot_task__pb2.SearchTasksRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.SearchTasksResponse.FromString,
+                _registered_method=True)
         self.TransitionTask = channel.unary_unary(
                 '/tandem.work.v1.TaskService/TransitionTask',
                 request_serializer=tandem_dot_work_dot_v1_dot_task__pb2.TransitionTaskRequest.SerializeToString,
@@ -70,6 +75,21 @@ class TaskServiceStub:
                 request_serializer=tandem_dot_work_dot_v1_dot_task__pb2.UnassignTaskRequest.SerializeToString,
                 response_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.UnassignTaskResponse.FromString,
                 _registered_method=True)
+        self.AttachLabel = channel.unary_unary(
+                '/tandem.work.v1.TaskService/AttachLabel',
+                request_serializer=tandem_dot_work_dot_v1_dot_task__pb2.AttachLabelRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.AttachLabelResponse.FromString,
+                _registered_method=True)
+        self.DetachLabel = channel.unary_unary(
+                '/tandem.work.v1.TaskService/DetachLabel',
+                request_serializer=tandem_dot_work_dot_v1_dot_task__pb2.DetachLabelRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.DetachLabelResponse.FromString,
+                _registered_method=True)
+        self.ReorderTask = channel.unary_unary(
+                '/tandem.work.v1.TaskService/ReorderTask',
+                request_serializer=tandem_dot_work_dot_v1_dot_task__pb2.ReorderTaskRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.ReorderTaskResponse.FromString,
+                _registered_method=True)
         self.DeleteTask = channel.unary_unary(
                 '/tandem.work.v1.TaskService/DeleteTask',
                 request_serializer=tandem_dot_work_dot_v1_dot_task__pb2.DeleteTaskRequest.SerializeToString,
@@ -79,6 +99,46 @@ class TaskServiceStub:
                 '/tandem.work.v1.TaskService/UndeleteTask',
                 request_serializer=tandem_dot_work_dot_v1_dot_task__pb2.UndeleteTaskRequest.SerializeToString,
                 response_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.UndeleteTaskResponse.FromString,
+                _registered_method=True)
+        self.MoveTask = channel.unary_unary(
+                '/tandem.work.v1.TaskService/MoveTask',
+                request_serializer=tandem_dot_work_dot_v1_dot_task__pb2.MoveTaskRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.MoveTaskResponse.FromString,
+                _registered_method=True)
+        self.BatchGetTasks = channel.unary_unary(
+                '/tandem.work.v1.TaskService/BatchGetTasks',
+                request_serializer=tandem_dot_work_dot_v1_dot_task__pb2.BatchGetTasksRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.BatchGetTasksResponse.FromString,
+                _registered_method=True)
+        self.BatchCreateTasks = channel.unary_unary(
+                '/tandem.work.v1.TaskService/BatchCreateTasks',
+                request_serializer=tandem_dot_work_dot_v1_dot_task__pb2.BatchCreateTasksRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.BatchCreateTasksResponse.FromString,
+                _registered_method=True)
+        self.BatchUpdateTasks = channel.unary_unary(
+                '/tandem.work.v1.TaskService/BatchUpdateTasks',
+                request_serializer=tandem_dot_work_dot_v1_dot_task__pb2.BatchUpdateTasksRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.BatchUpdateTasksResponse.FromString,
+                _registered_method=True)
+        self.BatchTransitionTasks = channel.unary_unary(
+                '/tandem.work.v1.TaskService/BatchTransitionTasks',
+                request_serializer=tandem_dot_work_dot_v1_dot_task__pb2.BatchTransitionTasksRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.BatchTransitionTasksResponse.FromString,
+                _registered_method=True)
+        self.BatchDeleteTasks = channel.unary_unary(
+                '/tandem.work.v1.TaskService/BatchDeleteTasks',
+                request_serializer=tandem_dot_work_dot_v1_dot_task__pb2.BatchDeleteTasksRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.BatchDeleteTasksResponse.FromString,
+                _registered_method=True)
+        self.ExportTasks = channel.unary_stream(
+                '/tandem.work.v1.TaskService/ExportTasks',
+                request_serializer=tandem_dot_work_dot_v1_dot_task__pb2.ExportTasksRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.ExportTasksResponse.FromString,
+                _registered_method=True)
+        self.ImportTasks = channel.stream_unary(
+                '/tandem.work.v1.TaskService/ImportTasks',
+                request_serializer=tandem_dot_work_dot_v1_dot_task__pb2.ImportTasksRequest.SerializeToString,
+                response_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.ImportTasksResponse.FromString,
                 _registered_method=True)
 
 
@@ -101,7 +161,17 @@ class TaskServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListTasks(self, request, context):
-        """Lists the tasks of a project in the order of their numbers, a page at a time.
+        """Lists tasks, a page at a time: those of a project, or, without one, those of every project that the caller may see.
+        All that is asked for must hold of a task.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchTasks(self, request, context):
+        """Finds tasks by the words in their titles, descriptions and comments, the best matches first: in a project, or, without
+        one, in every project that the caller may see. The thousand newest tasks of a project that match are ranked, and those
+        with its thousand newest comments that match; who may see everything, and names no project, gets them of all together.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -109,7 +179,8 @@ class TaskServiceServicer:
 
     def TransitionTask(self, request, context):
         """Moves a task to another status. One transition of a task runs at a time; the others wait for up to a second, then
-        get ABORTED with reason TASK_LOCKED. A move to the status that the task already has changes nothing.
+        get ABORTED with reason TASK_LOCKED. A move to the status that the task already has changes nothing. A task that is
+        open again is nobody's if its assignee is not a member any more; so it is however its status is changed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -136,6 +207,27 @@ class TaskServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AttachLabel(self, request, context):
+        """Gives a task a label more. One that it has already changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DetachLabel(self, request, context):
+        """Takes a label from a task. One that it does not have changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReorderTask(self, request, context):
+        """Puts a task right before or right after another one in the order of positions. No other task changes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteTask(self, request, context):
         """Deletes a task. It can be restored.
         """
@@ -145,6 +237,78 @@ class TaskServiceServicer:
 
     def UndeleteTask(self, request, context):
         """Restores a task.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MoveTask(self, request, context):
+        """Moves a task to another project, where it gets a number of its own and stands last. It keeps its id, its comments, and
+        its assignee if they are a member there. Its category, labels, parent and relations stay behind, and its parts stand for
+        themselves. Who moves a task needs to be a developer of both projects.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchGetTasks(self, request, context):
+        """Gets up to 100 tasks of a project, in the order in which they were asked for: all of them, or none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchCreateTasks(self, request, context):
+        """Creates up to 100 tasks: all of them, or none. An error names the request that it is about: `requests[3].task.title`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchUpdateTasks(self, request, context):
+        """Changes up to 100 tasks: all of them, or none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchTransitionTasks(self, request, context):
+        """Moves up to 100 tasks to another status: all of them, or none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchDeleteTasks(self, request, context):
+        """Deletes up to 100 tasks: all of them, or none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportTasks(self, request, context):
+        """Tells all tasks of a project, or those of which a filter holds, in the order of their numbers, one message each: what
+        ImportTasks takes. A task is told as GetTask tells it, but that its category and labels are named by slug, because their
+        ids mean nothing in another project, and that a parent is left out that is deleted, unless deleted tasks are told, too.
+        Who loses the right to see the project meanwhile hears no more of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportTasks(self, request_iterator, context):
+        """Creates and changes tasks of a project, all of them or none; up to 5,000, unless the service is set up otherwise. What
+        ExportTasks tells can be sent as it is.
+
+        A task is known by its key: its `external_id`, or else its `id`, which then has up to 128 characters. Where the project
+        has a task of this external id, or of this id, that one is changed, by the rules of UpdateTask; where it has none, a new
+        one is created that has the key for its external id, in whatever status. So the same tasks can be sent again and again:
+        to the project that they are from, where nothing changes, or to another one, where there is one copy of each. Tasks
+        without a key are always new.
+
+        A `parent` is a key, or the id or number of a task of the project, and tasks may come in any order. Whatever is output
+        only is ignored; a task that has a `delete_time` is left out. An error names the task that it is about, the first one
+        being 0: `tasks[3].title`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -168,6 +332,11 @@ def add_TaskServiceServicer_to_server(servicer, server):
                     request_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.ListTasksRequest.FromString,
                     response_serializer=tandem_dot_work_dot_v1_dot_task__pb2.ListTasksResponse.SerializeToString,
             ),
+            'SearchTasks': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchTasks,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.SearchTasksRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_task__pb2.SearchTasksResponse.SerializeToString,
+            ),
             'TransitionTask': grpc.unary_unary_rpc_method_handler(
                     servicer.TransitionTask,
                     request_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.TransitionTaskRequest.FromString,
@@ -188,6 +357,21 @@ def add_TaskServiceServicer_to_server(servicer, server):
                     request_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.UnassignTaskRequest.FromString,
                     response_serializer=tandem_dot_work_dot_v1_dot_task__pb2.UnassignTaskResponse.SerializeToString,
             ),
+            'AttachLabel': grpc.unary_unary_rpc_method_handler(
+                    servicer.AttachLabel,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.AttachLabelRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_task__pb2.AttachLabelResponse.SerializeToString,
+            ),
+            'DetachLabel': grpc.unary_unary_rpc_method_handler(
+                    servicer.DetachLabel,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.DetachLabelRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_task__pb2.DetachLabelResponse.SerializeToString,
+            ),
+            'ReorderTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReorderTask,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.ReorderTaskRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_task__pb2.ReorderTaskResponse.SerializeToString,
+            ),
             'DeleteTask': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteTask,
                     request_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.DeleteTaskRequest.FromString,
@@ -197,6 +381,46 @@ def add_TaskServiceServicer_to_server(servicer, server):
                     servicer.UndeleteTask,
                     request_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.UndeleteTaskRequest.FromString,
                     response_serializer=tandem_dot_work_dot_v1_dot_task__pb2.UndeleteTaskResponse.SerializeToString,
+            ),
+            'MoveTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.MoveTask,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.MoveTaskRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_task__pb2.MoveTaskResponse.SerializeToString,
+            ),
+            'BatchGetTasks': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetTasks,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.BatchGetTasksRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_task__pb2.BatchGetTasksResponse.SerializeToString,
+            ),
+            'BatchCreateTasks': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchCreateTasks,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.BatchCreateTasksRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_task__pb2.BatchCreateTasksResponse.SerializeToString,
+            ),
+            'BatchUpdateTasks': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchUpdateTasks,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.BatchUpdateTasksRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_task__pb2.BatchUpdateTasksResponse.SerializeToString,
+            ),
+            'BatchTransitionTasks': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchTransitionTasks,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.BatchTransitionTasksRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_task__pb2.BatchTransitionTasksResponse.SerializeToString,
+            ),
+            'BatchDeleteTasks': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchDeleteTasks,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.BatchDeleteTasksRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_task__pb2.BatchDeleteTasksResponse.SerializeToString,
+            ),
+            'ExportTasks': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportTasks,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.ExportTasksRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_task__pb2.ExportTasksResponse.SerializeToString,
+            ),
+            'ImportTasks': grpc.stream_unary_rpc_method_handler(
+                    servicer.ImportTasks,
+                    request_deserializer=tandem_dot_work_dot_v1_dot_task__pb2.ImportTasksRequest.FromString,
+                    response_serializer=tandem_dot_work_dot_v1_dot_task__pb2.ImportTasksResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -281,6 +505,33 @@ class TaskService:
             '/tandem.work.v1.TaskService/ListTasks',
             tandem_dot_work_dot_v1_dot_task__pb2.ListTasksRequest.SerializeToString,
             tandem_dot_work_dot_v1_dot_task__pb2.ListTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.TaskService/SearchTasks',
+            tandem_dot_work_dot_v1_dot_task__pb2.SearchTasksRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_task__pb2.SearchTasksResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -400,6 +651,87 @@ class TaskService:
             _registered_method=True)
 
     @staticmethod
+    def AttachLabel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.TaskService/AttachLabel',
+            tandem_dot_work_dot_v1_dot_task__pb2.AttachLabelRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_task__pb2.AttachLabelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DetachLabel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.TaskService/DetachLabel',
+            tandem_dot_work_dot_v1_dot_task__pb2.DetachLabelRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_task__pb2.DetachLabelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReorderTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.TaskService/ReorderTask',
+            tandem_dot_work_dot_v1_dot_task__pb2.ReorderTaskRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_task__pb2.ReorderTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def DeleteTask(request,
             target,
             options=(),
@@ -443,6 +775,222 @@ class TaskService:
             '/tandem.work.v1.TaskService/UndeleteTask',
             tandem_dot_work_dot_v1_dot_task__pb2.UndeleteTaskRequest.SerializeToString,
             tandem_dot_work_dot_v1_dot_task__pb2.UndeleteTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MoveTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.TaskService/MoveTask',
+            tandem_dot_work_dot_v1_dot_task__pb2.MoveTaskRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_task__pb2.MoveTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.TaskService/BatchGetTasks',
+            tandem_dot_work_dot_v1_dot_task__pb2.BatchGetTasksRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_task__pb2.BatchGetTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchCreateTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.TaskService/BatchCreateTasks',
+            tandem_dot_work_dot_v1_dot_task__pb2.BatchCreateTasksRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_task__pb2.BatchCreateTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchUpdateTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.TaskService/BatchUpdateTasks',
+            tandem_dot_work_dot_v1_dot_task__pb2.BatchUpdateTasksRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_task__pb2.BatchUpdateTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchTransitionTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.TaskService/BatchTransitionTasks',
+            tandem_dot_work_dot_v1_dot_task__pb2.BatchTransitionTasksRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_task__pb2.BatchTransitionTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchDeleteTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tandem.work.v1.TaskService/BatchDeleteTasks',
+            tandem_dot_work_dot_v1_dot_task__pb2.BatchDeleteTasksRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_task__pb2.BatchDeleteTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/tandem.work.v1.TaskService/ExportTasks',
+            tandem_dot_work_dot_v1_dot_task__pb2.ExportTasksRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_task__pb2.ExportTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportTasks(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/tandem.work.v1.TaskService/ImportTasks',
+            tandem_dot_work_dot_v1_dot_task__pb2.ImportTasksRequest.SerializeToString,
+            tandem_dot_work_dot_v1_dot_task__pb2.ImportTasksResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,10 +38,18 @@ class TaskServiceStub:
     GetTask: _grpc.UnaryUnaryMultiCallable[_task_pb2.GetTaskRequest, _task_pb2.GetTaskResponse]
     """Gets a task by its number in the project, or by id."""
     ListTasks: _grpc.UnaryUnaryMultiCallable[_task_pb2.ListTasksRequest, _task_pb2.ListTasksResponse]
-    """Lists the tasks of a project in the order of their numbers, a page at a time."""
+    """Lists tasks, a page at a time: those of a project, or, without one, those of every project that the caller may see.
+    All that is asked for must hold of a task.
+    """
+    SearchTasks: _grpc.UnaryUnaryMultiCallable[_task_pb2.SearchTasksRequest, _task_pb2.SearchTasksResponse]
+    """Finds tasks by the words in their titles, descriptions and comments, the best matches first: in a project, or, without
+    one, in every project that the caller may see. The thousand newest tasks of a project that match are ranked, and those
+    with its thousand newest comments that match; who may see everything, and names no project, gets them of all together.
+    """
     TransitionTask: _grpc.UnaryUnaryMultiCallable[_task_pb2.TransitionTaskRequest, _task_pb2.TransitionTaskResponse]
     """Moves a task to another status. One transition of a task runs at a time; the others wait for up to a second, then
-    get ABORTED with reason TASK_LOCKED. A move to the status that the task already has changes nothing.
+    get ABORTED with reason TASK_LOCKED. A move to the status that the task already has changes nothing. A task that is
+    open again is nobody's if its assignee is not a member any more; so it is however its status is changed.
     """
     UpdateTask: _grpc.UnaryUnaryMultiCallable[_task_pb2.UpdateTaskRequest, _task_pb2.UpdateTaskResponse]
     """Changes a task. A change of status follows the rules of TransitionTask, in the same transaction as the rest."""
@@ -49,10 +57,51 @@ class TaskServiceStub:
     """Gives a task to a member of the project."""
     UnassignTask: _grpc.UnaryUnaryMultiCallable[_task_pb2.UnassignTaskRequest, _task_pb2.UnassignTaskResponse]
     """Takes a task from whoever has it."""
+    AttachLabel: _grpc.UnaryUnaryMultiCallable[_task_pb2.AttachLabelRequest, _task_pb2.AttachLabelResponse]
+    """Gives a task a label more. One that it has already changes nothing."""
+    DetachLabel: _grpc.UnaryUnaryMultiCallable[_task_pb2.DetachLabelRequest, _task_pb2.DetachLabelResponse]
+    """Takes a label from a task. One that it does not have changes nothing."""
+    ReorderTask: _grpc.UnaryUnaryMultiCallable[_task_pb2.ReorderTaskRequest, _task_pb2.ReorderTaskResponse]
+    """Puts a task right before or right after another one in the order of positions. No other task changes."""
     DeleteTask: _grpc.UnaryUnaryMultiCallable[_task_pb2.DeleteTaskRequest, _task_pb2.DeleteTaskResponse]
     """Deletes a task. It can be restored."""
     UndeleteTask: _grpc.UnaryUnaryMultiCallable[_task_pb2.UndeleteTaskRequest, _task_pb2.UndeleteTaskResponse]
     """Restores a task."""
+    MoveTask: _grpc.UnaryUnaryMultiCallable[_task_pb2.MoveTaskRequest, _task_pb2.MoveTaskResponse]
+    """Moves a task to another project, where it gets a number of its own and stands last. It keeps its id, its comments, and
+    its assignee if they are a member there. Its category, labels, parent and relations stay behind, and its parts stand for
+    themselves. Who moves a task needs to be a developer of both projects.
+    """
+    BatchGetTasks: _grpc.UnaryUnaryMultiCallable[_task_pb2.BatchGetTasksRequest, _task_pb2.BatchGetTasksResponse]
+    """Gets up to 100 tasks of a project, in the order in which they were asked for: all of them, or none."""
+    BatchCreateTasks: _grpc.UnaryUnaryMultiCallable[_task_pb2.BatchCreateTasksRequest, _task_pb2.BatchCreateTasksResponse]
+    """Creates up to 100 tasks: all of them, or none. An error names the request that it is about: `requests[3].task.title`."""
+    BatchUpdateTasks: _grpc.UnaryUnaryMultiCallable[_task_pb2.BatchUpdateTasksRequest, _task_pb2.BatchUpdateTasksResponse]
+    """Changes up to 100 tasks: all of them, or none."""
+    BatchTransitionTasks: _grpc.UnaryUnaryMultiCallable[_task_pb2.BatchTransitionTasksRequest, _task_pb2.BatchTransitionTasksResponse]
+    """Moves up to 100 tasks to another status: all of them, or none."""
+    BatchDeleteTasks: _grpc.UnaryUnaryMultiCallable[_task_pb2.BatchDeleteTasksRequest, _task_pb2.BatchDeleteTasksResponse]
+    """Deletes up to 100 tasks: all of them, or none."""
+    ExportTasks: _grpc.UnaryStreamMultiCallable[_task_pb2.ExportTasksRequest, _task_pb2.ExportTasksResponse]
+    """Tells all tasks of a project, or those of which a filter holds, in the order of their numbers, one message each: what
+    ImportTasks takes. A task is told as GetTask tells it, but that its category and labels are named by slug, because their
+    ids mean nothing in another project, and that a parent is left out that is deleted, unless deleted tasks are told, too.
+    Who loses the right to see the project meanwhile hears no more of it.
+    """
+    ImportTasks: _grpc.StreamUnaryMultiCallable[_task_pb2.ImportTasksRequest, _task_pb2.ImportTasksResponse]
+    """Creates and changes tasks of a project, all of them or none; up to 5,000, unless the service is set up otherwise. What
+    ExportTasks tells can be sent as it is.
+
+    A task is known by its key: its `external_id`, or else its `id`, which then has up to 128 characters. Where the project
+    has a task of this external id, or of this id, that one is changed, by the rules of UpdateTask; where it has none, a new
+    one is created that has the key for its external id, in whatever status. So the same tasks can be sent again and again:
+    to the project that they are from, where nothing changes, or to another one, where there is one copy of each. Tasks
+    without a key are always new.
+
+    A `parent` is a key, or the id or number of a task of the project, and tasks may come in any order. Whatever is output
+    only is ignored; a task that has a `delete_time` is left out. An error names the task that it is about, the first one
+    being 0: `tasks[3].title`.
+    """
 
 @_typing.type_check_only
 class TaskServiceAsyncStub(TaskServiceStub):
@@ -64,10 +113,18 @@ class TaskServiceAsyncStub(TaskServiceStub):
     GetTask: _aio.UnaryUnaryMultiCallable[_task_pb2.GetTaskRequest, _task_pb2.GetTaskResponse]  # type: ignore[assignment]
     """Gets a task by its number in the project, or by id."""
     ListTasks: _aio.UnaryUnaryMultiCallable[_task_pb2.ListTasksRequest, _task_pb2.ListTasksResponse]  # type: ignore[assignment]
-    """Lists the tasks of a project in the order of their numbers, a page at a time."""
+    """Lists tasks, a page at a time: those of a project, or, without one, those of every project that the caller may see.
+    All that is asked for must hold of a task.
+    """
+    SearchTasks: _aio.UnaryUnaryMultiCallable[_task_pb2.SearchTasksRequest, _task_pb2.SearchTasksResponse]  # type: ignore[assignment]
+    """Finds tasks by the words in their titles, descriptions and comments, the best matches first: in a project, or, without
+    one, in every project that the caller may see. The thousand newest tasks of a project that match are ranked, and those
+    with its thousand newest comments that match; who may see everything, and names no project, gets them of all together.
+    """
     TransitionTask: _aio.UnaryUnaryMultiCallable[_task_pb2.TransitionTaskRequest, _task_pb2.TransitionTaskResponse]  # type: ignore[assignment]
     """Moves a task to another status. One transition of a task runs at a time; the others wait for up to a second, then
-    get ABORTED with reason TASK_LOCKED. A move to the status that the task already has changes nothing.
+    get ABORTED with reason TASK_LOCKED. A move to the status that the task already has changes nothing. A task that is
+    open again is nobody's if its assignee is not a member any more; so it is however its status is changed.
     """
     UpdateTask: _aio.UnaryUnaryMultiCallable[_task_pb2.UpdateTaskRequest, _task_pb2.UpdateTaskResponse]  # type: ignore[assignment]
     """Changes a task. A change of status follows the rules of TransitionTask, in the same transaction as the rest."""
@@ -75,10 +132,51 @@ class TaskServiceAsyncStub(TaskServiceStub):
     """Gives a task to a member of the project."""
     UnassignTask: _aio.UnaryUnaryMultiCallable[_task_pb2.UnassignTaskRequest, _task_pb2.UnassignTaskResponse]  # type: ignore[assignment]
     """Takes a task from whoever has it."""
+    AttachLabel: _aio.UnaryUnaryMultiCallable[_task_pb2.AttachLabelRequest, _task_pb2.AttachLabelResponse]  # type: ignore[assignment]
+    """Gives a task a label more. One that it has already changes nothing."""
+    DetachLabel: _aio.UnaryUnaryMultiCallable[_task_pb2.DetachLabelRequest, _task_pb2.DetachLabelResponse]  # type: ignore[assignment]
+    """Takes a label from a task. One that it does not have changes nothing."""
+    ReorderTask: _aio.UnaryUnaryMultiCallable[_task_pb2.ReorderTaskRequest, _task_pb2.ReorderTaskResponse]  # type: ignore[assignment]
+    """Puts a task right before or right after another one in the order of positions. No other task changes."""
     DeleteTask: _aio.UnaryUnaryMultiCallable[_task_pb2.DeleteTaskRequest, _task_pb2.DeleteTaskResponse]  # type: ignore[assignment]
     """Deletes a task. It can be restored."""
     UndeleteTask: _aio.UnaryUnaryMultiCallable[_task_pb2.UndeleteTaskRequest, _task_pb2.UndeleteTaskResponse]  # type: ignore[assignment]
     """Restores a task."""
+    MoveTask: _aio.UnaryUnaryMultiCallable[_task_pb2.MoveTaskRequest, _task_pb2.MoveTaskResponse]  # type: ignore[assignment]
+    """Moves a task to another project, where it gets a number of its own and stands last. It keeps its id, its comments, and
+    its assignee if they are a member there. Its category, labels, parent and relations stay behind, and its parts stand for
+    themselves. Who moves a task needs to be a developer of both projects.
+    """
+    BatchGetTasks: _aio.UnaryUnaryMultiCallable[_task_pb2.BatchGetTasksRequest, _task_pb2.BatchGetTasksResponse]  # type: ignore[assignment]
+    """Gets up to 100 tasks of a project, in the order in which they were asked for: all of them, or none."""
+    BatchCreateTasks: _aio.UnaryUnaryMultiCallable[_task_pb2.BatchCreateTasksRequest, _task_pb2.BatchCreateTasksResponse]  # type: ignore[assignment]
+    """Creates up to 100 tasks: all of them, or none. An error names the request that it is about: `requests[3].task.title`."""
+    BatchUpdateTasks: _aio.UnaryUnaryMultiCallable[_task_pb2.BatchUpdateTasksRequest, _task_pb2.BatchUpdateTasksResponse]  # type: ignore[assignment]
+    """Changes up to 100 tasks: all of them, or none."""
+    BatchTransitionTasks: _aio.UnaryUnaryMultiCallable[_task_pb2.BatchTransitionTasksRequest, _task_pb2.BatchTransitionTasksResponse]  # type: ignore[assignment]
+    """Moves up to 100 tasks to another status: all of them, or none."""
+    BatchDeleteTasks: _aio.UnaryUnaryMultiCallable[_task_pb2.BatchDeleteTasksRequest, _task_pb2.BatchDeleteTasksResponse]  # type: ignore[assignment]
+    """Deletes up to 100 tasks: all of them, or none."""
+    ExportTasks: _aio.UnaryStreamMultiCallable[_task_pb2.ExportTasksRequest, _task_pb2.ExportTasksResponse]  # type: ignore[assignment]
+    """Tells all tasks of a project, or those of which a filter holds, in the order of their numbers, one message each: what
+    ImportTasks takes. A task is told as GetTask tells it, but that its category and labels are named by slug, because their
+    ids mean nothing in another project, and that a parent is left out that is deleted, unless deleted tasks are told, too.
+    Who loses the right to see the project meanwhile hears no more of it.
+    """
+    ImportTasks: _aio.StreamUnaryMultiCallable[_task_pb2.ImportTasksRequest, _task_pb2.ImportTasksResponse]  # type: ignore[assignment]
+    """Creates and changes tasks of a project, all of them or none; up to 5,000, unless the service is set up otherwise. What
+    ExportTasks tells can be sent as it is.
+
+    A task is known by its key: its `external_id`, or else its `id`, which then has up to 128 characters. Where the project
+    has a task of this external id, or of this id, that one is changed, by the rules of UpdateTask; where it has none, a new
+    one is created that has the key for its external id, in whatever status. So the same tasks can be sent again and again:
+    to the project that they are from, where nothing changes, or to another one, where there is one copy of each. Tasks
+    without a key are always new.
+
+    A `parent` is a key, or the id or number of a task of the project, and tasks may come in any order. Whatever is output
+    only is ignored; a task that has a `delete_time` is left out. An error names the task that it is about, the first one
+    being 0: `tasks[3].title`.
+    """
 
 class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
     """Tasks, and how they move from status to status."""
@@ -105,7 +203,20 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _task_pb2.ListTasksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_task_pb2.ListTasksResponse, _abc.Awaitable[_task_pb2.ListTasksResponse]]:
-        """Lists the tasks of a project in the order of their numbers, a page at a time."""
+        """Lists tasks, a page at a time: those of a project, or, without one, those of every project that the caller may see.
+        All that is asked for must hold of a task.
+        """
+
+    @_abc_1.abstractmethod
+    def SearchTasks(
+        self,
+        request: _task_pb2.SearchTasksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_pb2.SearchTasksResponse, _abc.Awaitable[_task_pb2.SearchTasksResponse]]:
+        """Finds tasks by the words in their titles, descriptions and comments, the best matches first: in a project, or, without
+        one, in every project that the caller may see. The thousand newest tasks of a project that match are ranked, and those
+        with its thousand newest comments that match; who may see everything, and names no project, gets them of all together.
+        """
 
     @_abc_1.abstractmethod
     def TransitionTask(
@@ -114,7 +225,8 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_task_pb2.TransitionTaskResponse, _abc.Awaitable[_task_pb2.TransitionTaskResponse]]:
         """Moves a task to another status. One transition of a task runs at a time; the others wait for up to a second, then
-        get ABORTED with reason TASK_LOCKED. A move to the status that the task already has changes nothing.
+        get ABORTED with reason TASK_LOCKED. A move to the status that the task already has changes nothing. A task that is
+        open again is nobody's if its assignee is not a member any more; so it is however its status is changed.
         """
 
     @_abc_1.abstractmethod
@@ -142,6 +254,30 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes a task from whoever has it."""
 
     @_abc_1.abstractmethod
+    def AttachLabel(
+        self,
+        request: _task_pb2.AttachLabelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_pb2.AttachLabelResponse, _abc.Awaitable[_task_pb2.AttachLabelResponse]]:
+        """Gives a task a label more. One that it has already changes nothing."""
+
+    @_abc_1.abstractmethod
+    def DetachLabel(
+        self,
+        request: _task_pb2.DetachLabelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_pb2.DetachLabelResponse, _abc.Awaitable[_task_pb2.DetachLabelResponse]]:
+        """Takes a label from a task. One that it does not have changes nothing."""
+
+    @_abc_1.abstractmethod
+    def ReorderTask(
+        self,
+        request: _task_pb2.ReorderTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_pb2.ReorderTaskResponse, _abc.Awaitable[_task_pb2.ReorderTaskResponse]]:
+        """Puts a task right before or right after another one in the order of positions. No other task changes."""
+
+    @_abc_1.abstractmethod
     def DeleteTask(
         self,
         request: _task_pb2.DeleteTaskRequest,
@@ -156,5 +292,88 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_task_pb2.UndeleteTaskResponse, _abc.Awaitable[_task_pb2.UndeleteTaskResponse]]:
         """Restores a task."""
+
+    @_abc_1.abstractmethod
+    def MoveTask(
+        self,
+        request: _task_pb2.MoveTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_pb2.MoveTaskResponse, _abc.Awaitable[_task_pb2.MoveTaskResponse]]:
+        """Moves a task to another project, where it gets a number of its own and stands last. It keeps its id, its comments, and
+        its assignee if they are a member there. Its category, labels, parent and relations stay behind, and its parts stand for
+        themselves. Who moves a task needs to be a developer of both projects.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchGetTasks(
+        self,
+        request: _task_pb2.BatchGetTasksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_pb2.BatchGetTasksResponse, _abc.Awaitable[_task_pb2.BatchGetTasksResponse]]:
+        """Gets up to 100 tasks of a project, in the order in which they were asked for: all of them, or none."""
+
+    @_abc_1.abstractmethod
+    def BatchCreateTasks(
+        self,
+        request: _task_pb2.BatchCreateTasksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_pb2.BatchCreateTasksResponse, _abc.Awaitable[_task_pb2.BatchCreateTasksResponse]]:
+        """Creates up to 100 tasks: all of them, or none. An error names the request that it is about: `requests[3].task.title`."""
+
+    @_abc_1.abstractmethod
+    def BatchUpdateTasks(
+        self,
+        request: _task_pb2.BatchUpdateTasksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_pb2.BatchUpdateTasksResponse, _abc.Awaitable[_task_pb2.BatchUpdateTasksResponse]]:
+        """Changes up to 100 tasks: all of them, or none."""
+
+    @_abc_1.abstractmethod
+    def BatchTransitionTasks(
+        self,
+        request: _task_pb2.BatchTransitionTasksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_pb2.BatchTransitionTasksResponse, _abc.Awaitable[_task_pb2.BatchTransitionTasksResponse]]:
+        """Moves up to 100 tasks to another status: all of them, or none."""
+
+    @_abc_1.abstractmethod
+    def BatchDeleteTasks(
+        self,
+        request: _task_pb2.BatchDeleteTasksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_pb2.BatchDeleteTasksResponse, _abc.Awaitable[_task_pb2.BatchDeleteTasksResponse]]:
+        """Deletes up to 100 tasks: all of them, or none."""
+
+    @_abc_1.abstractmethod
+    def ExportTasks(
+        self,
+        request: _task_pb2.ExportTasksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_task_pb2.ExportTasksResponse], _abc.AsyncIterator[_task_pb2.ExportTasksResponse]]:
+        """Tells all tasks of a project, or those of which a filter holds, in the order of their numbers, one message each: what
+        ImportTasks takes. A task is told as GetTask tells it, but that its category and labels are named by slug, because their
+        ids mean nothing in another project, and that a parent is left out that is deleted, unless deleted tasks are told, too.
+        Who loses the right to see the project meanwhile hears no more of it.
+        """
+
+    @_abc_1.abstractmethod
+    def ImportTasks(
+        self,
+        request_iterator: _MaybeAsyncIterator[_task_pb2.ImportTasksRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_task_pb2.ImportTasksResponse, _abc.Awaitable[_task_pb2.ImportTasksResponse]]:
+        """Creates and changes tasks of a project, all of them or none; up to 5,000, unless the service is set up otherwise. What
+        ExportTasks tells can be sent as it is.
+
+        A task is known by its key: its `external_id`, or else its `id`, which then has up to 128 characters. Where the project
+        has a task of this external id, or of this id, that one is changed, by the rules of UpdateTask; where it has none, a new
+        one is created that has the key for its external id, in whatever status. So the same tasks can be sent again and again:
+        to the project that they are from, where nothing changes, or to another one, where there is one copy of each. Tasks
+        without a key are always new.
+
+        A `parent` is a key, or the id or number of a task of the project, and tasks may come in any order. Whatever is output
+        only is ignored; a task that has a `delete_time` is left out. An error names the task that it is about, the first one
+        being 0: `tasks[3].title`.
+        """
 
 def add_TaskServiceServicer_to_server(servicer: TaskServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,114 @@
+"""A client's stream on its way to a server: each line of the body is a message.
+
+One line is in hand at a time: the next is read when the server has taken the last, so that a slow server slows the
+client down, and fills nobody's memory. How many there may be, the server decides.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Any
+
+import grpc.aio
+
+from gateway.asgi import encodings, headers
+from gateway.asgi.exchange import Exchange
+from gateway.asgi.headers import Accepted
+from gateway.errors import Refusal, Violation, refused
+
+Encode = Callable[[bytes], bytes]
+"""A line to a message."""
+
+
+async def messages(
+    exchange: Exchange, accepted: Accepted, first: Encode, following: Encode, *, largest: int, patience_s: float
+) -> AsyncGenerator[bytes, None]:
+    """The messages that the lines of a body are, and one without anything of a body if it has no lines.
+
+    Raises:
+        Refusal: A line is too large or does not come, or nothing but blank ones do, or the body is something else by
+            its own word.
+        Violation: A line is not such a message; it is named.
+        Gone: The client left before it had sent all.
+    """
+    encode = first
+    if exchange.has_body:
+        headers.body_type(exchange.headers, accepted)
+        pieces = encodings.unpacked_bit_by_bit(exchange.headers, exchange.pieces(patience_s=patience_s))
+        async for number, line in _lines(exchange, pieces, largest):
+            try:
+                message = encode(line)
+            except Violation as violation:
+                complaint = f"line {number}: {violation.description}"
+                raise Violation(violation.field, complaint, reason=violation.reason) from None
+            yield message
+            encode = following
+    if encode is first:
+        yield first(b"")
+
+
+async def _lines(
+    exchange: Exchange, pieces: AsyncIterator[bytes], largest: int
+) -> AsyncGenerator[tuple[int, bytes], None]:
+    """The lines that are not blank, with their numbers. The last one may do without its end."""
+    number, begun, held, blank = 0, b"", 0, 0
+    async for piece in pieces:
+        *lines, begun = (begun + piece).split(b"\n")
+        for line in lines:
+            number += 1
+            if len(line) > largest:
+                raise _too_large(number, largest)
+            if line.strip():
+                blank = 0
+                yield number, line
+                continue
+            blank += len(line) + 1
+            if blank > largest:
+                raise _too_blank(largest)
+        if len(begun) > largest:
+            raise _too_large(number + 1, largest)
+        if len(begun) > held:
+            exchange.hold(len(begun) - held)
+            held = len(begun)
+    if begun.strip():
+        yield number + 1, begun
+
+
+def _too_blank(largest: int) -> Refusal:
+    return refused(413, "INVALID_ARGUMENT", "BODY_TOO_LARGE", f"more than {largest} bytes of blank lines")
+
+
+def _too_large(number: int, largest: int) -> Refusal:
+    message = f"line {number} is larger than {largest} bytes"
+    return refused(413, "INVALID_ARGUMENT", "BODY_TOO_LARGE", message)
+
+
+async def answer(exchange: Exchange, call: Any, first: bytes, rest: AsyncGenerator[bytes, None]) -> bytes:
+    """What the server answers to the messages. It may do so before it has heard all of them.
+
+    Raises:
+        AioRpcError: It refused.
+        Gone: The client left.
+    """
+    sending = asyncio.ensure_future(_sent(call, first, rest))
+    call.add_done_callback(lambda _: sending.cancel())
+    try:
+        await asyncio.wait({sending})
+        if not sending.cancelled():
+            sending.result()
+        return await exchange.leaving(call).answer()
+    except BaseException:
+        sending.cancel()
+        call.cancel()  # of no effect once it has ended
+        raise
+
+
+async def _sent(call: Any, first: bytes, rest: AsyncGenerator[bytes, None]) -> None:
+    async with aclosing(rest):
+        try:
+            await call.write(first)
+            async for message in rest:
+                await call.write(message)
+            await call.done_writing()
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            return  # it has ended already; how, its answer says

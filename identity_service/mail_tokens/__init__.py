@@ -1,0 +1,1 @@
+"""Tokens that reach people by mail, and prove that it did: each works once."""

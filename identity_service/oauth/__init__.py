@@ -1,0 +1,1 @@
+"""Tokens for machines, in the words of the RFCs: issued, introspected, revoked."""

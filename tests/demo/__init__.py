@@ -1,0 +1,1 @@
+"""Data to look at: a little that is realistic, or very much of it."""

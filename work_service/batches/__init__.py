@@ -1,0 +1,1 @@
+"""Many tasks at once: all of them, or none."""

@@ -1,0 +1,1 @@
+"""Comments: what members say about tasks."""

@@ -1,0 +1,1 @@
+"""Departures: what becomes of what those had in projects whose accounts are deleted."""

@@ -1,0 +1,1 @@
+"""One task, by itself or with what belongs to it."""

@@ -1,0 +1,1 @@
+"""Tasks out of a file, all of them or none, as often as one likes."""

@@ -1,0 +1,1 @@
+"""Projects, by themselves or with how much there is in them."""

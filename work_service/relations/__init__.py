@@ -1,0 +1,1 @@
+"""Relations: what tasks of a project have to do with each other."""

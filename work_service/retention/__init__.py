@@ -1,0 +1,1 @@
+"""Retention: what was deleted goes for good after a while."""

@@ -1,0 +1,1 @@
+"""Statistics: how many tasks there are of which kind."""

@@ -1,0 +1,1 @@
+"""What tasks are sorted by: the categories and the labels of a project."""

@@ -1,0 +1,1 @@
+"""Tasks in the database, always as a caller sees them."""
