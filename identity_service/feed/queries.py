@@ -37,6 +37,7 @@ class Feed:
         self._clock = clock
         self._newest = 0
         self._given_out = 0
+        """The last place known to have been given out."""
         self._restored = 0
         """How often the database has gone back to what it was before."""
         self._changed = asyncio.Event()
@@ -109,6 +110,8 @@ class Feed:
                 restored, place = self._restored, 0
             changed = self._changed  # before reading: what is committed meanwhile is read in the next round
             page = await store.read(self._db, after=place, now=self._clock.now(), limit=_PAGE)
+            if page:
+                self._given_out = max(self._given_out, page[-1].cursor)
             for told in page:
                 place = told.cursor
                 yield told
@@ -122,10 +125,12 @@ class Feed:
                 continue
 
     async def _look(self) -> None:
+        known = self._given_out  # before asking: meanwhile somebody may read further than the answer
         newest, given_out = await store.ends(self._db)
-        if given_out < self._given_out:
+        if given_out < known:
             self._restored += 1
-        self._given_out = given_out
+            self._given_out = 0
+        self._given_out = max(self._given_out, given_out)
         if newest != self._newest:
             self._newest = newest
             self._wake()
