@@ -16,6 +16,7 @@ _OPTIONS: Sequence[tuple[str, Any]] = (
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.service_config_disable_resolution", 1),
+    ("grpc.enable_http_proxy", 0),  # HTTP_PROXY is for what is outside
     ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
 )
 

@@ -40,7 +40,7 @@ def main() -> int:
 
 def answers_grpc(listen: str) -> int:
     """0 when `grpc.health.v1` says SERVING of `readiness`."""
-    with grpc.insecure_channel(f"127.0.0.1:{port(listen)}") as channel:
+    with grpc.insecure_channel(f"127.0.0.1:{port(listen)}", options=(("grpc.enable_http_proxy", 0),)) as channel:
         check = channel.unary_unary(
             "/grpc.health.v1.Health/Check",
             request_serializer=health_pb2.HealthCheckRequest.SerializeToString,

@@ -9,6 +9,7 @@ from grpc_health.v1 import health_pb2
 from standalone.settings import Address
 
 TIMEOUT_S = 1.0
+_OPTIONS = (("grpc.enable_http_proxy", 0),)
 
 
 def by_grpc(address: Address) -> Callable[[], bool]:
@@ -16,7 +17,7 @@ def by_grpc(address: Address) -> Callable[[], bool]:
 
     def is_ready() -> bool:
         # A new channel each time: a kept one would wait longer and longer between its attempts to connect.
-        with grpc.insecure_channel(str(address)) as channel:
+        with grpc.insecure_channel(str(address), options=_OPTIONS) as channel:
             check = channel.unary_unary(
                 "/grpc.health.v1.Health/Check",
                 request_serializer=health_pb2.HealthCheckRequest.SerializeToString,

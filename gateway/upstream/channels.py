@@ -26,6 +26,8 @@ _OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.absolute_max_metadata_size", 2 * _LARGEST_METADATA),  # between the two, it is refused at random
     # No DNS TXT look-ups: retries and balancing are decided here.
     ("grpc.service_config_disable_resolution", 1),
+    # HTTP_PROXY is for what is outside.
+    ("grpc.enable_http_proxy", 0),
     # Servers allow one ping in twenty seconds; one a minute tells a dead peer from a quiet one.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 10_000),

@@ -36,7 +36,7 @@ async def learned(address: str) -> Learned:
     Raises:
         ContractUnusable: It cannot be reached, or does not say.
     """
-    options = (("grpc.max_receive_message_length", _LARGEST),)
+    options = (("grpc.max_receive_message_length", _LARGEST), ("grpc.enable_http_proxy", 0))
     async with grpc.aio.insecure_channel(address, options=options) as channel:
         for method in _METHODS:
             try:
