@@ -26,6 +26,11 @@ _OURS: Mapping[grpc.StatusCode, tuple[int, str, str]] = {
 """HTTP status, reason and message for the codes that the library uses itself."""
 
 _TOO_LARGE: Final = "larger than max"
+_REQUEST_TOO_LARGE: Final = (
+    "SERVER: Received message larger than max",
+    "CLIENT: Sent message larger than max",
+    "grpc: received message larger than max",  # a server in Go
+)
 _METADATA_TOO_LARGE: Final = "received metadata size exceeds"
 
 
@@ -54,10 +59,12 @@ def _bound(details: str) -> Refusal | None:
     if details.startswith(_METADATA_TOO_LARGE):  # so the server's; here, there is something before it
         message = "the headers are larger than the server takes"
         return refused(431, "INVALID_ARGUMENT", "HEADERS_TOO_LARGE", message)
+    if details.startswith(_REQUEST_TOO_LARGE):
+        return refused(413, "INVALID_ARGUMENT", "BODY_TOO_LARGE", "the request is larger than the server takes")
     if _METADATA_TOO_LARGE in details:
         message = "the answer's metadata is too large"
     elif _TOO_LARGE in details:
-        message = "the request or its answer is too large for one message"
+        message = "the answer is too large for one message"
     else:
         return None
     return refused(500, "RESOURCE_EXHAUSTED", "ANSWER_TOO_LARGE", message)

@@ -789,6 +789,14 @@ async def test_an_answer_that_is_too_large_is_said_to_be(descriptors: Path) -> N
     assert "1000" not in answer.text
 
 
+async def test_a_request_that_is_too_large_for_the_server_is_413(descriptors: Path) -> None:
+    library, size = Library(), 6_000_000
+    async with serving(library) as address, gateway_to(library, address, descriptors, largest_body=size) as gateway:
+        answer = await gateway.client.post("/v1/shelves/s/books", json={"title": "x" * 5_000_000})
+    assert (answer.status_code, reason(answer)) == (413, "BODY_TOO_LARGE")
+    assert answer.json()["message"] == "the request is larger than the server takes"
+
+
 @pytest.mark.parametrize(("number", "status"), [(400, 400), (10_000, 500)])
 async def test_hundreds_of_violations_pass(client: httpx.AsyncClient, number: int, status: int) -> None:
     bad = error_details_pb2.BadRequest()
