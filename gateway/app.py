@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Container
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from importlib import metadata
 
 import structlog
 
+from chassis import __version__
 from chassis import config as settings
 from chassis.config import ConfigError
 from chassis.telemetry import Telemetry, TelemetrySettings
@@ -69,12 +69,11 @@ async def running(config: GatewayConfig, *, telemetry: Telemetry | None = None) 
             )
             checks = Checks(open_channels.by_name)
             spelling = Spelling(config.proto_field_names, config.enum_numbers, config.omit_defaults)
-            version = metadata.version("tandem")
             counting = await _counting(stack, config)
-            about = About(checks, config.health_components, version, shared=counting)
+            about = About(checks, config.health_components, __version__, shared=counting)
             own = {**about.paths}
             if config.docs:
-                openapi = document(contract, title=config.title, version=version, spelling=spelling)
+                openapi = document(contract, title=config.title, version=__version__, spelling=spelling)
                 own |= pages.served(openapi, config.title)
             if any(binding.template == "/" for method in contract.methods for binding in method.bindings):
                 own.pop(b"/", None)  # what the contract has there is worth more than a way to the documentation
