@@ -3,9 +3,11 @@
 set -euo pipefail
 
 for name in identity work; do
-  password=$(printenv "${name^^}_DATABASE_PASSWORD")
+  new_password=$(printenv "${name^^}_DATABASE_PASSWORD")
+  export new_password
   psql --quiet --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres \
-    --set name="$name" --set password="$password" <<'SQL'
+    --set name="$name" <<'SQL'
+\getenv password new_password
 SET log_statement = 'none';
 SET password_encryption = 'scram-sha-256';
 CREATE ROLE :"name" LOGIN PASSWORD :'password';
