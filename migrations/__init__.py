@@ -5,12 +5,17 @@ before it and the one after it run on the same schema.
 """
 
 import hashlib
+import logging
 from pathlib import Path
 from typing import Literal, get_args
 
 from alembic import command
 from alembic.config import Config
+from alembic.script.revision import ResolutionError
+from alembic.util import CommandError
 from pydantic import SecretStr
+
+log = logging.getLogger(__name__)
 
 Section = Literal["identity", "work"]
 SECTIONS: tuple[Section, ...] = get_args(Section)
@@ -18,8 +23,16 @@ ALEMBIC_INI = Path(__file__).parents[1] / "alembic.ini"
 
 
 def upgrade(section: Section, url: str | SecretStr) -> None:
-    """Bring the database at `url` to the newest revision. Those who come at the same time queue."""
-    command.upgrade(configured(section, url), "head")
+    """Bring the database at `url` to the newest revision. Those who come at the same time queue.
+
+    One that a later version has brought further stays as it is, so that the version before can come back.
+    """
+    try:
+        command.upgrade(configured(section, url), "head")
+    except CommandError as error:
+        if not isinstance(error.__cause__, ResolutionError):
+            raise
+        log.warning("%s: ahead of this version (%s)", section, error.__cause__.argument)
 
 
 def check(section: Section, url: str | SecretStr) -> None:

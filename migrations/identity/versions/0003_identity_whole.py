@@ -235,6 +235,8 @@ def downgrade() -> None:
     op.drop_index(
         "service_accounts_name_key", table_name="service_accounts", postgresql_where=sa.text("delete_time IS NULL")
     )
+    # The version before does not know that they are deleted: their secrets would be good again.
+    op.execute("DELETE FROM service_accounts WHERE delete_time IS NOT NULL")
     op.create_unique_constraint("service_accounts_name_key", "service_accounts", ["name"])
     op.drop_column("service_accounts", "token_version")
     op.drop_column("service_accounts", "delete_time")

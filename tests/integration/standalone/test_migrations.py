@@ -40,6 +40,34 @@ def test_the_first_migration_can_be_undone(databases: Databases, section: Sectio
     check(section, url)
 
 
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_database_that_a_later_version_has_migrated_stays_as_it_is(
+    databases: Databases, section: Section, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = databases.empty()
+    upgrade(section, url)
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    upgrade(section, url)
+    assert caplog.messages[-1] == f"{section}: ahead of this version (9999)"
+
+
+def test_a_deleted_service_account_does_not_come_back_with_the_version_before(databases: Databases) -> None:
+    """Its secrets were good there."""
+    url = databases.empty()
+    upgrade("identity", url)
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        for deleted in (True, True, False):
+            connection.execute(
+                "INSERT INTO service_accounts (id, name, scopes, audiences, create_time, update_time, delete_time)"
+                " VALUES (uuidv7(), 'work', '{}', '{}', now(), now(), CASE WHEN %s THEN now() END)",
+                [deleted],
+            )
+    command.downgrade(configured("identity", url), "0002")
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        assert connection.execute("SELECT count(*) FROM service_accounts").fetchone() == (1,)
+
+
 def test_migrators_that_come_together_queue(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IDENTITY_DATABASE_URL", databases.empty())
     monkeypatch.setenv("WORK_DATABASE_URL", databases.empty())
