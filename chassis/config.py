@@ -75,7 +75,8 @@ class _NamedFiles(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         """Every field that has a file."""
-        values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        fields = self.settings_cls.model_fields.items()
+        values = {_alias(field) or name: self.get_field_value(field, name)[0] for name, field in fields}
         return {name: value for name, value in values.items() if value is not None}
 
 
@@ -96,7 +97,15 @@ def read(settings: type[S], **overrides: Any) -> S:
 
 def env_name(settings: type[BaseSettings], field: str) -> str:
     """The name that the setting has in the environment."""
-    return f"{settings.model_config.get('env_prefix', '')}{field}".upper()
+    known = settings.model_fields.get(field)
+    if known is None:
+        return field  # pydantic calls a setting with a name of its own by that name
+    return _alias(known) or f"{settings.model_config.get('env_prefix', '')}{field}".upper()
+
+
+def _alias(field: FieldInfo) -> str | None:
+    """A name that is not made of the prefix and the field's."""
+    return field.validation_alias if isinstance(field.validation_alias, str) else None
 
 
 def _complaints(settings: type[Settings], error: ValidationError) -> Iterator[str]:

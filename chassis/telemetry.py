@@ -9,7 +9,7 @@ the SDK itself.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -72,6 +72,9 @@ class TelemetrySettings(Settings):
 
     endpoint: str | None = Field(default=None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
     sampler: str | None = Field(default=None, validation_alias="OTEL_TRACES_SAMPLER")
+    traces: Literal["otlp", "none"] = Field(default="otlp", validation_alias="OTEL_TRACES_EXPORTER")
+    metrics: Literal["otlp", "none"] = Field(default="otlp", validation_alias="OTEL_METRICS_EXPORTER")
+    service_name: str | None = Field(default=None, validation_alias="OTEL_SERVICE_NAME")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +100,11 @@ class Telemetry:
 
         A processor or reader that is handed in takes the place of OTLP: tests read from it.
         """
-        resource = Resource.create({"service.name": service_name, "service.instance.id": str(new_id())})
-        if settings.endpoint:
+        name = settings.service_name or service_name
+        resource = Resource.create({"service.name": name, "service.instance.id": str(new_id())})
+        if settings.endpoint and settings.traces == "otlp":
             span_processor = span_processor or BatchSpanProcessor(OTLPSpanExporter(endpoint=settings.endpoint))
+        if settings.endpoint and settings.metrics == "otlp":
             metric_reader = metric_reader or PeriodicExportingMetricReader(
                 OTLPMetricExporter(endpoint=settings.endpoint)
             )

@@ -16,7 +16,7 @@ from pathlib import Path
 from chassis.config import ConfigError, read
 from standalone import readiness
 from standalone.databases import databases, embedded_url
-from standalone.keeping import FolderInUse, kept_secret, locked
+from standalone.keeping import FolderInUse, SecretLost, kept_secret, locked
 from standalone.postgres import Cluster, PostgresError
 from standalone.reloading import watching
 from standalone.settings import PROJECT, Address, StandaloneSettings, child_environment, user_environment
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Interrupted:
         output.say("stopped")
         return 0
-    except (CannotStart, ConfigError, Died, FolderInUse, PostgresError, OSError) as error:
+    except (CannotStart, ConfigError, Died, FolderInUse, PostgresError, SecretLost, OSError) as error:
         sys.stderr.write(f"tandem: {' '.join(str(error).split())}\n")
         return 1
     return 0
@@ -244,8 +244,7 @@ def programs(
         },
         "gateway": {
             "GATEWAY_LISTEN": str(addresses.gateway),
-            "GATEWAY_DESCRIPTORS": str(PROJECT / "protos" / "descriptors.binpb"),
-            "GATEWAY_UPSTREAMS": f"tandem.identity.v1={addresses.identity},tandem.work.v1={addresses.work}",
+            **({} if user.get("GATEWAY_REFLECT") or user.get("GATEWAY_REFLECT_FILE") else contract(addresses)),
             "GATEWAY_HEALTH_COMPONENTS": "database,redis,identity_feed",
         },
     }
@@ -265,6 +264,14 @@ def programs(
         )
         for name, module in modules.items()
     ]
+
+
+def contract(addresses: Addresses) -> dict[str, str]:
+    """What the gateway serves, unless it is to ask the servers themselves."""
+    return {
+        "GATEWAY_DESCRIPTORS": str(PROJECT / "protos" / "descriptors.binpb"),
+        "GATEWAY_UPSTREAMS": f"tandem.identity.v1={addresses.identity},tandem.work.v1={addresses.work}",
+    }
 
 
 def behind_the_gateway(prefix: str) -> dict[str, str]:

@@ -57,8 +57,15 @@ class Address:
         return cls(setting, host.strip("[]"), int(port))
 
     def is_free(self) -> bool:
-        """Whether a server could listen there now."""
-        return is_free(self.host, self.port)
+        """Whether nobody listens there now.
+
+        Raises:
+            ConfigError: Nobody could.
+        """
+        try:
+            return is_free(self.host, self.port)
+        except OSError as error:
+            raise ConfigError(f"{self.setting}: cannot listen on {self}: {error.strerror}") from None
 
     def __str__(self) -> str:
         """How to reach it from this machine: `localhost:8080`."""
@@ -70,7 +77,8 @@ def user_environment() -> dict[str, str]:
     """What the user has set: the environment, and a `.env` file for what is not in it."""
     ours = os.environ  # noqa: TID251  completed from the file for chassis.config, and handed on to our processes
     for name, value in dotenv_values(ours.get("TANDEM_ENV_FILE") or PROJECT / ".env").items():
-        ours.setdefault(name, value or "")
+        if not ours.get(f"{name}_FILE"):
+            ours.setdefault(name, value or "")
     return dict(ours)
 
 

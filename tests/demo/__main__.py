@@ -9,7 +9,7 @@ import httpx
 
 from chassis.config import read
 from standalone.databases import embedded_url
-from standalone.settings import StandaloneSettings
+from standalone.settings import StandaloneSettings, user_environment
 from standalone.supervisor import CannotStart
 from tests.demo import large, small
 
@@ -19,6 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.demo", description=__doc__)
     parser.add_argument("--large", action="store_true", help="a million tasks in 10,000 projects, in some minutes")
     options = parser.parse_args(arguments)
+    user_environment()
     settings = read(StandaloneSettings)
     try:
         with httpx.Client(base_url=f"http://{settings.gateway_listen}", timeout=60) as client:

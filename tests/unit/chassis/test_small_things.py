@@ -18,6 +18,7 @@ from chassis.ids import new_id, parse_id
 from chassis.pages import BadPageToken, PageTokens, size_of_page
 from chassis.secret import derived_key
 from chassis.status import status_of
+from chassis.telemetry import TelemetrySettings
 
 
 def test_ids_are_uuids_of_version_7_in_the_order_of_their_milliseconds() -> None:
@@ -94,6 +95,19 @@ def test_a_setting_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("EXAMPLE_NEEDED_FILE", str(tmp_path / "gone"))
     with pytest.raises(ConfigError, match="EXAMPLE_NEEDED_FILE: cannot read"):
         read(Example)
+
+
+def test_a_setting_with_a_name_of_its_own_has_a_file_of_that_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "endpoint").write_text("http://collector:4317\n")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT_FILE", str(tmp_path / "endpoint"))
+    monkeypatch.setenv("ENDPOINT_FILE", str(tmp_path / "gone"))
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
+    assert read(TelemetrySettings).endpoint == "http://collector:4317"
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "paper")
+    with pytest.raises(ConfigError, match=r"^OTEL_METRICS_EXPORTER: "):
+        read(TelemetrySettings)
 
 
 def test_secrets_do_not_print(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,27 @@ def test_what_goes_nowhere_is_not_recorded_but_has_a_trace_id() -> None:
             assert span.get_span_context().is_valid
 
 
+def test_spans_and_metrics_may_stay_here_each_by_itself() -> None:
+    somewhere = "http://127.0.0.1:9"
+    spans = TelemetrySettings(OTEL_EXPORTER_OTLP_ENDPOINT=somewhere, OTEL_METRICS_EXPORTER="none")
+    with Telemetry.started("shoes", spans) as telemetry:
+        assert isinstance(telemetry.meter, NoOpMeter)
+        assert telemetry.recorded
+    nothing = TelemetrySettings(
+        OTEL_EXPORTER_OTLP_ENDPOINT=somewhere, OTEL_METRICS_EXPORTER="none", OTEL_TRACES_EXPORTER="none"
+    )
+    with Telemetry.started("shoes", nothing) as telemetry:
+        assert not telemetry.recorded
+
+
+def test_the_environment_may_name_the_process() -> None:
+    exporter = InMemorySpanExporter()
+    named = TelemetrySettings(OTEL_SERVICE_NAME="boots")
+    with Telemetry.started("shoes", named, span_processor=SimpleSpanProcessor(exporter)) as telemetry:
+        telemetry.tracer.start_span("call").end()
+    assert exporter.get_finished_spans()[0].resource.attributes["service.name"] == "boots"
+
+
 def test_what_somebody_reads_is_recorded() -> None:
     exporter, metrics = InMemorySpanExporter(), InMemoryMetricReader()
     with Telemetry.started(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from standalone.__main__ import client_secret, interruptions, look_after, main, provisioning
+from standalone.__main__ import Addresses, client_secret, interruptions, look_after, main, programs, provisioning
 from standalone.reloading import watching
 from standalone.settings import Address, StandaloneSettings
 from standalone.supervisor import CannotStart, Changed, Died, Interrupted, Output, Program, Supervisor
@@ -128,6 +128,14 @@ def test_the_welcome_says_where_everything_is() -> None:
     text = welcome(gateway, identity, work, Path("/somewhere/mail"))
     assert "http://127.0.0.1:1\n" in text
     assert "grpcurl -plaintext 127.0.0.1:3 list" in text
+
+
+@pytest.mark.parametrize("name", ["GATEWAY_REFLECT", "GATEWAY_REFLECT_FILE"])
+def test_a_gateway_that_asks_the_servers_is_told_no_contract(name: str) -> None:
+    at = Address.parsed("X", "127.0.0.1:1")
+    *_, by_file = programs({}, Addresses(at, at, at), "http://localhost", {})
+    *_, by_reflection = programs({name: "127.0.0.1:1"}, Addresses(at, at, at), "http://localhost", {})
+    assert set(by_file.env) - set(by_reflection.env) == {"GATEWAY_DESCRIPTORS", "GATEWAY_UPSTREAMS"}
 
 
 def test_work_is_provisioned_with_the_secret_that_it_is_told(tmp_path: Path) -> None:

@@ -37,6 +37,11 @@ def test_a_port_is_free_until_somebody_listens() -> None:
     assert address.is_free()
 
 
+def test_an_address_that_nobody_can_have_is_not_called_taken() -> None:
+    with pytest.raises(ConfigError, match=r"GATEWAY_LISTEN: cannot listen on 203\.0\.113\.1:8080: "):
+        Address("GATEWAY_LISTEN", "203.0.113.1", 8080).is_free()
+
+
 def test_a_process_is_told_nothing_that_is_meant_for_another() -> None:
     user = {"HOME": "/h", "IDENTITY_SECRET_KEY": "i", "WORK_SECRET_KEY": "w", "TANDEM_HOME": "t", "OTEL_X": "o"}
     told = child_environment(user, "work", {"WORK_LISTEN": "127.0.0.1:1"})
@@ -70,6 +75,16 @@ def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("GATEWAY_LISTEN", user["GATEWAY_LISTEN"])  # so that it is gone after this test
     assert user["WORK_LISTEN"] == "127.0.0.1:1"
     assert user["GATEWAY_LISTEN"] == "1.2.3.4:2"
+
+
+def test_a_file_that_the_environment_names_wins_over_the_env_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("WORK_CLIENT_SECRET=from-the-env-file\n")
+    monkeypatch.setenv("TANDEM_ENV_FILE", str(tmp_path / ".env"))
+    monkeypatch.delenv("WORK_CLIENT_SECRET", raising=False)
+    monkeypatch.setenv("WORK_CLIENT_SECRET_FILE", "/run/secrets/work")
+    assert "WORK_CLIENT_SECRET" not in user_environment()
 
 
 def test_tokens_are_issued_where_the_gateway_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
