@@ -18,6 +18,14 @@ class FolderInUse(Exception):
         self.holder = holder
 
 
+class SecretLost(Exception):
+    """The file of a secret is empty; a new one would not open what the old one did."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the file."""
+        super().__init__(f"{path} is empty: put the secret back, or start anew in another folder (TANDEM_HOME)")
+
+
 def locked(path: Path) -> int:
     """Take the lock, for as long as the descriptor that is returned stays open here or in a guardian.
 
@@ -59,13 +67,21 @@ def is_alive(pid: int) -> bool:
 
 
 def kept_secret(path: Path, prefix: str = "") -> str:
-    """32 random bytes in base64url, after a prefix that secret scanners know: made once, then read."""
+    """32 random bytes in base64url, after a prefix that secret scanners know: made once, then read.
+
+    Raises:
+        SecretLost: The file is there, and empty.
+    """
     if not path.exists():
         fresh = path.with_name(f"{path.name}.new")
         fresh.unlink(missing_ok=True)
         write_secret(fresh, prefix + secrets.token_urlsafe(32))
         fresh.rename(path)
-    return path.read_text()
+        _sync(path.parent)
+    secret = path.read_text()
+    if not secret:
+        raise SecretLost(path)
+    return secret
 
 
 def write_secret(path: Path, text: str) -> None:
@@ -73,3 +89,14 @@ def write_secret(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _sync(folder: Path) -> None:
+    """Have the disk know what is in a folder: what a secret opens must not outlive it in a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,5 +1,6 @@
 """Ports of this machine: free, or taken."""
 
+import errno
 import socket
 
 LOCALHOST = "127.0.0.1"
@@ -13,12 +14,18 @@ def free_port() -> int:
 
 
 def is_free(host: str, port: int) -> bool:
-    """Whether a server could listen there now."""
+    """Whether nobody listens there now.
+
+    Raises:
+        OSError: Nobody could: it is no address of this machine, or a port that not everybody may have.
+    """
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     with socket.socket(family, kind, protocol) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: it passes over TIME_WAIT
         try:
             probe.bind(address)
-        except OSError:
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
             return False
         return True

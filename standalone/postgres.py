@@ -267,11 +267,13 @@ class Cluster:
             connection.execute(sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, role, sql.Literal(verifier)))
             if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
                 self._create_database(connection, name, owner=name, template=None)
+            self._close_to_others(connection, name)
 
     def create_database(self, name: str, *, owner: str, template: str | None = None) -> None:
         """One more database, as a copy of `template` when there is one (to which nobody may be connected)."""
         with self.admin() as connection:
             self._create_database(connection, name, owner=owner, template=template)
+            self._close_to_others(connection, name)
 
     def _create_database(
         self, connection: "psycopg.Connection[tuple[object, ...]]", name: str, *, owner: str, template: str | None
@@ -280,6 +282,8 @@ class Cluster:
         if template is not None:
             parts.append(sql.SQL("TEMPLATE {}").format(sql.Identifier(template)))
         connection.execute(sql.SQL(" ").join(parts))
+
+    def _close_to_others(self, connection: "psycopg.Connection[tuple[object, ...]]", name: str) -> None:
         connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
 
     def drop_database(self, name: str) -> None:

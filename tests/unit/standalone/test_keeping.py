@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from standalone.keeping import FolderInUse, is_alive, kept_secret, locked, write_secret
+from standalone.keeping import FolderInUse, SecretLost, is_alive, kept_secret, locked, write_secret
 
 
 def test_a_secret_is_32_random_bytes_that_only_its_owner_reads(tmp_path: Path) -> None:
@@ -22,6 +22,13 @@ def test_a_secret_is_made_once(tmp_path: Path) -> None:
 def test_a_secret_that_was_half_written_is_made_again(tmp_path: Path) -> None:
     (tmp_path / "key.new").write_text("half")
     assert len(kept_secret(tmp_path / "key")) == 43
+
+
+def test_a_secret_that_was_lost_is_not_made_anew(tmp_path: Path) -> None:
+    """A power cut can leave an empty file; another key would not open what the lost one sealed."""
+    (tmp_path / "key").touch()
+    with pytest.raises(SecretLost, match="key is empty"):
+        kept_secret(tmp_path / "key")
 
 
 def test_a_secret_never_replaces_a_file(tmp_path: Path) -> None:
