@@ -3,10 +3,12 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
 import protovalidate
+from buf.validate import validate_pb2
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
@@ -16,6 +18,12 @@ from chassis.masks import covers
 _BROKEN_OFF_S = 0.01
 """grpc.aio tells of a stream that breaks off as of one that ends, and cancels the call a moment later. That is waited
 for: otherwise a handler would take a part for the whole."""
+
+
+_WORTH_A_WALK = 2048
+"""Bytes: in less there is not enough to be busy with for long."""
+_MOST_ITEMS = 100
+"""Of a list for which the contract has no bound: masks, and what the server alone sets."""
 
 
 class Malformed(InvalidArgument):
@@ -50,6 +58,8 @@ class Validator:
             request = request_class.FromString(payload)
         except DecodeError:
             raise Malformed from None
+        if len(payload) > _WORTH_A_WALK and (overfull := next(_overfull(request), None)) is not None:
+            raise InvalidRequest(request, overfull)
         violations = [
             _violation(broken)
             for broken in self._validator.collect_violations(request)
@@ -131,6 +141,31 @@ def _path(field: Any) -> str:
         if subscript is not None:
             path += _subscript(subscript.value)
     return path
+
+
+def _overfull(message: Message, prefix: str = "") -> Iterator[FieldViolation]:
+    """Lists and maps that hold too much for each of their items to be looked at: nobody else is served meanwhile."""
+    for field, value in message.ListFields():
+        path = f"{prefix}{field.name}"
+        if not field.is_repeated:
+            if field.message_type is not None:
+                yield from _overfull(value, f"{path}.")
+            continue
+        most, rule = _bound(field)
+        if len(value) > most:
+            yield FieldViolation(path, f"must contain no more than {most} item(s)", rule)
+        elif field.message_type is not None and not field.message_type.GetOptions().map_entry:
+            for index, item in enumerate(value):
+                yield from _overfull(item, f"{path}[{index}].")
+
+
+@cache
+def _bound(field: FieldDescriptor) -> tuple[int, str]:
+    """How many items a list or map may have, and the rule that says so."""
+    rules = field.GetOptions().Extensions[validate_pb2.field]
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        return rules.map.max_pairs or _MOST_ITEMS, "map.max_pairs"
+    return rules.repeated.max_items or _MOST_ITEMS, "repeated.max_items"
 
 
 def _subscript(value: object) -> str:
