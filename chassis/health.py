@@ -22,21 +22,30 @@ Probe = Callable[[], Awaitable[bool]]
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _PROBE_INTERVAL = timedelta(seconds=1)  # well under the ten seconds of a kubelet's probe
-_STALLED = timedelta(seconds=1)  # a watcher that does not read must not hold up a shutdown
 
 
 class _Servicer(health.aio.HealthServicer):
-    """Ends its streams when told to: a watcher would otherwise hold up `Server.stop` for the whole grace period."""
+    """Ends its streams when told to: a watcher would otherwise hold up `Server.stop` for the whole grace period.
+
+    Nothing is held while a watcher is written to: one that does not read keeps nobody else from hearing.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self._server_status: dict[str, int] = {"": _SERVING}
         self._ended = asyncio.Event()
+        self._changed = asyncio.Event()
+
+    async def set(self, service: str, status: int) -> None:
+        self._server_status[service] = status
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def end_watches(self) -> None:
         self._ended.set()
 
     async def Watch(self, request: health_pb2.HealthCheckRequest, context: Any) -> None:
-        watching = asyncio.create_task(super().Watch(request, context))
+        watching = asyncio.create_task(self._tell(request.service, context))
         ended = asyncio.create_task(self._ended.wait())
         try:
             await asyncio.wait({watching, ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -44,6 +53,16 @@ class _Servicer(health.aio.HealthServicer):
             watching.cancel()
             ended.cancel()
             await asyncio.gather(watching, ended, return_exceptions=True)
+
+    async def _tell(self, service: str, context: Any) -> None:
+        told = None
+        while True:
+            changed = self._changed  # before looking
+            status = self._server_status.get(service, health_pb2.HealthCheckResponse.SERVICE_UNKNOWN)
+            if status != told:
+                await context.write(health_pb2.HealthCheckResponse(status=status))
+                told = status
+            await changed.wait()
 
 
 class Health:
@@ -101,11 +120,7 @@ class Health:
             await self._set(name, serving=ready)
 
     async def _set(self, name: str, *, serving: bool) -> None:
-        try:
-            async with asyncio.timeout(_STALLED.total_seconds()):
-                await self.servicer.set(name, _SERVING if serving else _NOT_SERVING)
-        except TimeoutError:
-            log.warning("a watcher of health does not read", name=name)
+        await self.servicer.set(name, _SERVING if serving else _NOT_SERVING)
 
 
 async def _answers(name: str, probe: Probe) -> bool:

@@ -34,6 +34,35 @@ async def test_a_probe_that_breaks_says_no_and_is_asked_again() -> None:
                 await asyncio.sleep(0.05)
 
 
+async def test_a_watcher_that_does_not_read_keeps_nobody_from_hearing() -> None:
+    """Anybody may watch, without a token; and readiness is what load balancers go by."""
+
+    class Deaf:
+        async def write(self, _: object) -> None:
+            await asyncio.Event().wait()
+
+    class Listening:
+        def __init__(self) -> None:
+            self.heard: asyncio.Queue[Any] = asyncio.Queue()
+
+        async def write(self, answer: Any) -> None:
+            await self.heard.put(answer.status)
+
+    async def yes() -> bool:
+        return True
+
+    health, listening = Health([], {"database": yes}), Listening()
+    question = health_pb2.HealthCheckRequest(service="readiness")
+    async with health.watching(), asyncio.TaskGroup() as watchers, asyncio.timeout(20):
+        watchers.create_task(health.servicer.Watch(question, Deaf()))
+        watchers.create_task(health.servicer.Watch(question, listening))
+        assert await listening.heard.get() == health_pb2.HealthCheckResponse.SERVING
+        await health.drain()
+        assert not await serves(health, "readiness")
+        assert await listening.heard.get() == health_pb2.HealthCheckResponse.NOT_SERVING
+        health.end()
+
+
 async def serves(health: Health, name: str) -> bool:
     context: Any = None  # it is not looked at when the name is known
     answer = await health.servicer.Check(health_pb2.HealthCheckRequest(service=name), context)
