@@ -65,7 +65,12 @@ async def running(config: GatewayConfig, *, telemetry: Telemetry | None = None) 
         try:
             contract, upstreams = await _contract(config)
             open_channels = await stack.enter_async_context(
-                channels.opened(upstreams, contract.methods, largest_message=config.largest_body)
+                channels.opened(
+                    upstreams,
+                    contract.methods,
+                    largest_request=config.largest_body,
+                    largest_answer=config.largest_answer,
+                )
             )
             checks = Checks(open_channels.by_name)
             spelling = Spelling(config.proto_field_names, config.enum_numbers, config.omit_defaults)

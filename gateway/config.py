@@ -100,6 +100,8 @@ class GatewayConfig(Settings):
     """How long a stream of events may be silent: less than the half minute after which common proxies cut it."""
     largest_body: int = Field(default=4 * 1024 * 1024, gt=0)
     """In bytes. In a stream of requests, each line may be as large."""
+    largest_answer: int = Field(default=32 * 1024 * 1024, gt=0)
+    """In bytes of protobuf. More than what may be asked: a hundred tasks that a few words change come back whole."""
     most_requests: int = Field(default=1000, gt=0)
     """How many requests may be under way at a time; more are refused with 503."""
     most_streams: int = Field(default=5000, gt=0)

@@ -103,14 +103,14 @@ class Channels:
 
 @asynccontextmanager
 async def opened(
-    upstreams: tuple[Upstream, ...], methods: Iterable[Method], *, largest_message: int
+    upstreams: tuple[Upstream, ...], methods: Iterable[Method], *, largest_request: int, largest_answer: int
 ) -> AsyncIterator[Channels]:
     """Channels to every server until the block is left. They connect when first used."""
     options = (
         *_OPTIONS,
         ("grpc.service_config", json.dumps(service_config(methods))),
-        ("grpc.max_receive_message_length", largest_message),
-        ("grpc.max_send_message_length", largest_message + SLACK),
+        ("grpc.max_receive_message_length", largest_answer),
+        ("grpc.max_send_message_length", largest_request + SLACK),
     )
     async with AsyncExitStack() as stack:
         channels = {}

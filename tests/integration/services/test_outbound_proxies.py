@@ -53,7 +53,7 @@ async def test_one_service_calls_another(port: int) -> None:
 
 async def test_the_gateway_calls_a_service(port: int) -> None:
     upstreams = (Upstream("shoes.v1", f"127.0.0.1:{port}"),)
-    async with channels.opened(upstreams, (), largest_message=1000) as opened:
+    async with channels.opened(upstreams, (), largest_request=1000, largest_answer=1000) as opened:
         await answers(opened.by_name["shoes.v1"])
 
 
