@@ -1,5 +1,6 @@
 """Calls to other services: one channel per address, and one CLIENT span per call."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -54,7 +55,11 @@ class Traced(grpc.aio.UnaryUnaryClientInterceptor):
                 wait_for_ready=client_call_details.wait_for_ready,
             )
             call = await continuation(details, request)
-            code = await call.code()
+            try:
+                code = await call.code()
+            except asyncio.CancelledError:
+                call.cancel()  # nobody waits for it any more
+                raise
             span.set_attributes({"rpc.system.name": "grpc", "rpc.method": name, "rpc.response.status_code": code.name})
             if code != grpc.StatusCode.OK:
                 failed(span, code.name)

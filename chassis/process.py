@@ -24,10 +24,23 @@ def run(running: Callable[[], AbstractAsyncContextManager[Any]]) -> None:
 
 async def _until_stopped(running: Callable[[], AbstractAsyncContextManager[Any]]) -> None:
     loop = asyncio.get_running_loop()
-    stopped = asyncio.Event()
+    task = asyncio.current_task()
+    assert task is not None
+    stopped, started = asyncio.Event(), False
+
+    def stop() -> None:
+        stopped.set()
+        if not started:  # whatever it waits for, a database perhaps
+            task.cancel()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
-    async with running():
-        await stopped.wait()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)  # a second signal ends the process at once
+        loop.add_signal_handler(number, stop)
+    try:
+        async with running():
+            started = True
+            await stopped.wait()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)  # a second signal ends the process at once
+    except asyncio.CancelledError:
+        if started or not stopped.is_set():
+            raise

@@ -166,7 +166,11 @@ def _handler(
     async def stream(call: Call) -> None:
         async for message in behaviour(call.request, call.context):
             check_permitted(call)  # before anything of it is out
-            await call.context.write(message)
+            try:
+                await call.context.write(message)
+            except grpc.aio.InternalError:
+                # A client that reads slowly has gone in the middle of it; no bug, though the library calls it one.
+                raise asyncio.CancelledError from None
 
     answered = composed(interceptors, stream if method.server_streaming else unary)
 

@@ -15,7 +15,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import ServiceDescriptor
 from opentelemetry.trace import StatusCode
 from tandem.policy.v1 import policy_pb2
-from tandem.work.v1 import project_pb2, project_pb2_grpc
+from tandem.work.v1 import project_pb2, project_pb2_grpc, task_pb2, task_pb2_grpc
 
 from chassis import call as calls
 from chassis.auth import Principal, TokenInvalid
@@ -25,7 +25,7 @@ from chassis.interceptors import InFlight, standard
 from chassis.server import ServerSettings, Service, serving
 from tests.support.doors import grpc_refusal
 from tests.support.recording import Recording, recording
-from work_service.app import PROJECTS
+from work_service.app import PROJECTS, TASKS
 
 SECRET = "the secret of the handler"
 
@@ -49,6 +49,7 @@ class Handlers:
     """Does what the request's name says."""
 
     def __init__(self) -> None:
+        self.entered = asyncio.Event()
         self.finished: list[str] = []
         self.go_on = asyncio.Event()
 
@@ -63,6 +64,7 @@ class Handlers:
         return project_pb2.CreateProjectResponse(project=request.project)
 
     async def GetProject(self, request: project_pb2.GetProjectRequest, _context: Any) -> project_pb2.GetProjectResponse:
+        self.entered.set()
         calls.current().permitted = request.project != "forgets-to-ask"
         try:
             match request.project:
@@ -86,13 +88,13 @@ def handlers() -> Handlers:
 
 
 @asynccontextmanager
-async def served(handlers: Handlers, recorded: Recording) -> AsyncIterator[str]:
+async def served(handlers: Handlers, recorded: Recording, service: ServiceDescriptor = PROJECTS) -> AsyncIterator[str]:
     """The address of a server with these handlers."""
     in_flight = InFlight()
     verifier: Any = KnownToAll()
     async with serving(
         ServerSettings(listen="127.0.0.1:0", grace_s=5),
-        [Service(PROJECTS, (handlers,))],
+        [Service(service, (handlers,))],
         standard(recorded.telemetry, in_flight, verifier, domain="test"),
         in_flight,
         {},
@@ -113,6 +115,37 @@ async def stub(handlers: Handlers, recorded: Recording) -> AsyncIterator[Any]:
 
 
 GOOD = (("authorization", "Bearer good"),)
+
+
+class Exporting:
+    """Has more to say than a client reads."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in TASKS.methods_by_name:
+            return self.ExportTasks  # nobody asks for the rest
+        raise AttributeError(name)
+
+    async def ExportTasks(
+        self, _request: task_pb2.ExportTasksRequest, _context: Any
+    ) -> AsyncIterator[task_pb2.ExportTasksResponse]:
+        calls.current().permitted = True
+        while True:
+            yield task_pb2.ExportTasksResponse(task=task_pb2.Task(description="x" * 100_000))
+
+
+async def test_a_slow_reader_that_leaves_is_no_bug(recorded: Recording, capsys: pytest.CaptureFixture[str]) -> None:
+    exporting: Any = Exporting()
+    async with served(exporting, recorded, TASKS) as address, grpc.aio.insecure_channel(address) as channel:
+        call = task_pb2_grpc.TaskServiceStub(channel).ExportTasks(
+            task_pb2.ExportTasksRequest(project="p"), metadata=GOOD
+        )
+        await call.read()
+        await asyncio.sleep(0.3)  # until what it does not read holds the server up
+        call.cancel()
+        span = await recorded.call()
+    assert span.attributes is not None
+    assert span.attributes["rpc.response.status_code"] == "CANCELLED"
+    assert "unexpected failure" not in capsys.readouterr().err
 
 
 async def get(stub: Any, name: str, metadata: Any = GOOD, **options: Any) -> Any:
@@ -158,9 +191,9 @@ async def test_a_request_keeps_a_good_name_and_loses_a_bad_one(stub: Any) -> Non
 
 async def test_a_caller_who_leaves_is_no_failure(stub: Any, handlers: Handlers, recorded: Recording) -> None:
     call = stub.GetProject(project_pb2.GetProjectRequest(project="waits"), metadata=GOOD)
-    await asyncio.sleep(0.1)
-    call.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
+        await handlers.entered.wait()
+        call.cancel()
         while "waits" not in handlers.finished or not recorded.spans:
             await asyncio.sleep(0.01)
     (span,) = recorded.spans
@@ -174,7 +207,7 @@ async def test_a_handler_that_aborts_is_waited_for(handlers: Handlers, recorded:
     server = served(handlers, recorded)
     async with grpc.aio.insecure_channel(await server.__aenter__()) as channel:
         call = asyncio.create_task(get(project_pb2_grpc.ProjectServiceStub(channel), "refuses"))
-        await asyncio.sleep(0.1)
+        await handlers.entered.wait()
         stopping = asyncio.create_task(server.__aexit__(None, None, None))
         await asyncio.sleep(0.1)
         handlers.go_on.set()
