@@ -18,9 +18,8 @@ def new_id() -> UUID:
 
 def parse_id(text: str) -> UUID | None:
     """The UUID that `text` spells in its canonical form, or None."""
-    if len(text) != 36:
-        return None
     try:
-        return UUID(text)
+        found = UUID(text)
     except ValueError:
         return None
+    return found if str(found) == text.lower() else None

@@ -26,7 +26,8 @@ CODES: Mapping[type[DomainError], grpc.StatusCode] = {
 
 DETAILS_KEY = "grpc-status-details-bin"
 
-# A status travels in trailers, of which clients take 8 KiB: beyond that they learn nothing at all.
+# A status travels in trailers, of which clients take 8 KiB: beyond that they learn nothing at all. The message is there
+# twice, and once of it each byte that is not ASCII is three. All in bytes.
 _LONGEST_MESSAGE = 512
 _LONGEST_PART = 160
 _MOST_VIOLATIONS = 10
@@ -49,7 +50,9 @@ def status_of(outcome: DomainError, *, domain: str, request_id: str) -> Status:
 
 
 def _shortened(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+    """Up to so many bytes of UTF-8."""
+    encoded = text.encode(errors="replace")
+    return text if len(encoded) <= longest else f"{encoded[: longest - 3].decode(errors='ignore')}…"
 
 
 def _details(outcome: DomainError, *, domain: str, request_id: str) -> Iterator[Message]:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, PreconditionFailure, RequestInfo, RetryInfo
@@ -29,7 +30,16 @@ def test_ids_are_uuids_of_version_7_in_the_order_of_their_milliseconds() -> None
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x" * 36, "01a1f95342b2746c8b1e5c1d9bd380a1", "{01a1f953-42b2-746c-8b1e-5c1d9bd38}"]
+    "text",
+    [
+        "",
+        "x" * 36,
+        "01a1f95342b2746c8b1e5c1d9bd380a1",
+        "{01a1f953-42b2-746c-8b1e-5c1d9bd38}",
+        "urn:01a1f95342b2746c8b1e5c1d9bd380a1",
+        "01a1f95342b2746c8b1e5c1d9bd380a1----",
+        "01a1f953-42b2-746c-8b1e-5c1d9bd380a\uff11",
+    ],
 )
 def test_an_id_has_one_spelling(text: str) -> None:
     assert parse_id(text) is None
@@ -61,6 +71,12 @@ def test_a_page_token_is_bound_to_question_and_key() -> None:
 
 def test_sizes_of_pages() -> None:
     assert [size_of_page(asked) for asked in (0, 1, 100, 101)] == [20, 1, 100, 100]
+
+
+def test_a_status_fits_into_its_trailers_in_any_script() -> None:
+    violations = [FieldViolation("\U0001f600" * 500, "\U0001f600" * 500) for _ in range(20)]
+    status = status_of(InvalidArgument(*violations), domain="test", request_id="r")
+    assert len(quote(status.message)) + len(status.SerializeToString()) * 4 / 3 < 8192
 
 
 def test_keys_for_different_purposes_differ() -> None:
