@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from chassis import logs
 from gateway import descriptors
@@ -28,6 +29,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     """What would cost every test something."""
+    # A machine that is busy elsewhere for a moment disproves nothing.
+    settings.register_profile("tandem", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("tandem")
     # To look for garbage among all that pytest knows stops everybody for a second: calls would miss deadlines.
     gc.set_threshold(*gc.get_threshold()[:2], 1_000_000)
     # httpx looks for it four times per request, and everywhere, unless it is known not to be there.

@@ -87,6 +87,7 @@ async def test_a_weak_new_password_is_refused_with_a_reason(stack: Stack, ada: P
 
 async def test_guessing_with_somebody_elses_session_gets_slower(databases: Databases) -> None:
     async with running_stack(databases, identity_settings={"own_password_attempts": 2}) as stack:
+        stack.clock.stop()
         for door in stack.doors.values():
             ada = await signed_up(door)
             for _ in range(2):
@@ -425,6 +426,7 @@ async def test_one_password_is_changed_by_one_of_many(ada: Person) -> None:
 
 async def test_guesses_that_are_made_at_once_are_counted_one_by_one(databases: Databases) -> None:
     async with running_stack(databases, identity_settings={"own_password_attempts": 3}) as stack:
+        stack.clock.stop()
         for door in stack.doors.values():
             ada = await signed_up(door)
             outcomes = await outcomes_of(

@@ -588,6 +588,7 @@ async def test_a_slow_client_keeps_nobody_waiting(stack: Stack, grace: Person, g
             while not stack.work.statements:
                 await asyncio.sleep(0.02)
         busy = "SELECT count(*) AS times FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle'"
+        busy += " AND backend_type = 'client backend'"
         (open_,) = await rows(stack.work_url, text(f"{busy} AND pid <> pg_backend_pid()"))
         assert open_.times == 0
         assert await grace.upload("ImportTasks", [line], project=gemini["id"]) == came(created=1)

@@ -224,8 +224,14 @@ async def test_what_changes_while_its_project_is_closed_is_before_it_or_refused(
     stack: Stack, ada: Person, closing: str
 ) -> None:
     """Once it is closed nothing comes after, whoever of many at once is first."""
+    too_late = {
+        "ArchiveProject": {"PROJECT_ARCHIVED"},
+        "DeleteProject": {"PROJECT_NOT_FOUND", "TASK_NOT_FOUND", "CONCURRENT_MODIFICATION"},
+    }[closing]
     told: Counter[str] = Counter()
-    for number in range(ROUNDS):
+    for number in range(10 * ROUNDS):
+        if number >= ROUNDS and told["done"] and set(told) & too_late:
+            break  # who is first is for the machine to say: both have to have happened
         project = await ada.call("CreateProject", project={"title": "Apollo"})
         name = {"project": project["id"]}
         one, two = [await ada.call("CreateTask", **name, task={"title": "x"}) for _ in range(2)]
@@ -247,10 +253,6 @@ async def test_what_changes_while_its_project_is_closed_is_before_it_or_refused(
         assert await verbs(stack, project["id"]) == recorded
         assert len(recorded) == 4 + outcomes.count("done")
         told.update(outcomes)
-    too_late = {
-        "ArchiveProject": {"PROJECT_ARCHIVED"},
-        "DeleteProject": {"PROJECT_NOT_FOUND", "TASK_NOT_FOUND", "CONCURRENT_MODIFICATION"},
-    }[closing]
     assert told["done"]
     assert set(told) & too_late
     assert set(told) <= {"done", "TASK_NOT_FOUND"} | too_late

@@ -339,6 +339,7 @@ async def test_the_right_password_forgets_the_wrong_ones(strict: Stack) -> None:
 async def test_one_network_address_has_so_many_logins(databases: Databases) -> None:
     async with running_stack(databases, identity_settings={"logins_per_five_minutes": 5}) as running:
         door = running.doors["rest"]
+        running.clock.stop()
         ada = await signed_up(door, "Ada")
         for _ in range(4):
             await login(ada)

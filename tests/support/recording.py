@@ -15,8 +15,8 @@ from opentelemetry.trace import SpanKind
 from chassis.config import read
 from chassis.telemetry import Telemetry, TelemetrySettings
 
-_ASKED_FOR_BY_NOBODY = ("tandem.identity.v1.MailService/SendInvitation",)
-"""Work asks when it comes to it, in whichever call comes meanwhile."""
+_ASKED_FOR_BY_NOBODY = ("tandem.identity.v1.MailService/SendInvitation", "tandem.identity.v1.FeedService/Watch")
+"""Work asks when it comes to it, in whichever call comes meanwhile; and watches anew every four minutes."""
 _NOW_AND_THEN = ("SELECT feed", "SELECT signing_keys")
 """Work watches identity's feed all the time; identity reads its keys anew every 30 s, in whichever call comes first."""
 _KEPT = 5_000

@@ -29,6 +29,8 @@ DESCRIPTORS = Path(__file__).parents[2] / "protos" / "descriptors.binpb"
 ISSUER = "http://tandem.test"
 
 # The least that Argon2 allows: what passwords cost is tested where it is the question.
+LOCK_TIMEOUT_MS = 3_000
+"""Long enough for a machine that is busy elsewhere for a moment."""
 CHEAP_PASSWORDS: dict[str, Any] = {"argon2_memory_kib": 8, "argon2_passes": 1}
 
 # In tests everybody comes from one network address.
@@ -78,6 +80,7 @@ async def running_stack(
 ) -> AsyncIterator[Stack]:
     """The whole system; its databases by way of PgBouncer if they shall be `pooled`."""
     clock = TestClock()
+    work_settings = {"lock_timeout_ms": LOCK_TIMEOUT_MS} | work_settings
     identity_url, work_url = databases.clone("identity"), databases.clone("work")
     async with AsyncExitStack() as stack:
         seen_identity_url, seen_work_url = identity_url, work_url

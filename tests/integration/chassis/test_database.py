@@ -22,6 +22,7 @@ ADD = text("INSERT INTO shoes VALUES (:size)")
 ALL = text("SELECT size FROM shoes ORDER BY size")
 STATE = text(
     "SELECT state FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+    "AND backend_type = 'client backend' "
     "ORDER BY backend_start DESC LIMIT 1"
 )
 

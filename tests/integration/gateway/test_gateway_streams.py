@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -178,15 +178,14 @@ async def test_a_stream_has_a_longest_life_and_the_client_may_want_less(descript
 
 async def test_streams_are_told_that_the_gateway_goes(descriptors: Path) -> None:
     library = Library()
-    async with serving(library) as address, asyncio.timeout(20):
+    async with serving(library) as address, asyncio.timeout(20), AsyncExitStack() as stack:
         async with gateway_to(library, address, descriptors, grace_s=15) as gateway:
             url = f"http://127.0.0.1:{gateway.port}/v1/watch?count=1&hang=true"
-            patient = httpx.AsyncClient()
-            pending = asyncio.create_task(patient.get(url))
-            await library.sleeping.wait()
-            await asyncio.sleep(0.1)
-        last = lines(await pending)[-1]
-        await patient.aclose()
+            patient = await stack.enter_async_context(httpx.AsyncClient())
+            answer = await stack.enter_async_context(patient.stream("GET", url))
+            told = answer.aiter_lines()
+            await anext(told)
+        *_, last = [json.loads(line) async for line in told if line]
         assert (last["error"]["code"], last["error"]["details"][0]["reason"]) == (503, "SHUTTING_DOWN")
 
 

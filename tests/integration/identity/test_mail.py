@@ -74,7 +74,7 @@ class Server:
 def server() -> Iterator[tuple[Server, str]]:
     """A real one, and its URL."""
     handler, port = Server(), free_port()
-    controller = Controller(handler, hostname="127.0.0.1", port=port)
+    controller = Controller(handler, hostname="127.0.0.1", port=port, ready_timeout=60)
     controller.start()
     try:
         yield handler, f"smtp://127.0.0.1:{port}"

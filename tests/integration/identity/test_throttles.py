@@ -58,6 +58,7 @@ async def test_a_pace_counts_what_is_asked_for_at_once(db: Database) -> None:
 
 async def test_each_attempt_behind_the_free_ones_waits_twice_as_long_up_to_a_limit(db: Database) -> None:
     clock = TestClock()
+    clock.stop()
     for _ in range(3):
         assert await waits(db, DELAY, "doubles", clock) is None
     for seconds in (1, 2, 4, 4):

@@ -31,7 +31,7 @@ from work_service.profiles.feed import IdentityFeed
 from work_service.tables import profiles
 
 SIGN_OF_LIFE_S = 0.02
-PATIENCE = timedelta(milliseconds=300)
+PATIENCE = timedelta(seconds=2)
 
 
 class FakeIdentity(feed_pb2_grpc.FeedServiceServicer):

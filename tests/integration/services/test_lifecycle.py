@@ -69,7 +69,7 @@ def watch(channel: grpc.aio.Channel, name: str) -> Any:
     return stub.Watch(health_pb2.HealthCheckRequest(service=name))
 
 
-async def becomes(address: str, name: str, wanted: int | None, *, within: float = 30) -> None:
+async def becomes(address: str, name: str, wanted: int | None, *, within: float = 120) -> None:
     """Return once the health of that name is what is wanted."""
     async with asyncio.timeout(within):
         while await health_of(address, name) != wanted:
@@ -182,7 +182,7 @@ async def test_work_goes_on_while_identity_is_down(databases: Databases) -> None
 @pytest.mark.parametrize("module", ["identity_service", "work_service"])
 async def test_missing_settings_are_named_in_one_line(module: str) -> None:
     async with process(module, {}) as service:
-        _, said = await asyncio.wait_for(service.communicate(), 30)
+        _, said = await asyncio.wait_for(service.communicate(), 120)
     prefix = module.removesuffix("_service").upper()
     assert service.returncode == 2
     assert said.decode().splitlines() == [
@@ -249,7 +249,7 @@ async def test_another_secret_does_not_open_the_signing_keys(databases: Database
             "IDENTITY_SECRET_KEY": new_secret(),
         }
         async with process("identity_service", settings) as identity:
-            _, said = await asyncio.wait_for(identity.communicate(), 30)
+            _, said = await asyncio.wait_for(identity.communicate(), 120)
         assert identity.returncode == 2
         assert said.decode().splitlines()[-1] == (
             "error: IDENTITY_SECRET_KEY is not the one that sealed the signing keys"

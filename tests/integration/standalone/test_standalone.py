@@ -1,3 +1,4 @@
+import contextlib
 import http.client
 import json
 import os
@@ -50,9 +51,10 @@ class Run:
         todo = [self.process.pid]
         while todo:
             pid = todo.pop()
-            for task in Path(f"/proc/{pid}/task").iterdir():
-                todo += [int(child) for child in (task / "children").read_text().split()]
-            found[pid] = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+                for task in Path(f"/proc/{pid}/task").iterdir():
+                    todo += [int(child) for child in (task / "children").read_text().split()]
+                found[pid] = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
         return found
 
 
