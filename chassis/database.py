@@ -7,7 +7,7 @@ says when it cannot is turned into outcomes here; what a constraint says is turn
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Annotated, Any
@@ -185,6 +185,13 @@ class Database:
         for channel in tx.notified:
             for hear in self._listeners.get(channel, ()):
                 hear()
+
+    async def in_batches(self, some: Callable[[Transaction], Awaitable[int]], *, most: int) -> None:
+        """Do what takes up to `most` rows, in a transaction each time, until it has found fewer: nobody waits long."""
+        found = most
+        while found == most:
+            async with self.transaction() as tx:
+                found = await some(tx)
 
     @contextmanager
     def listening(self, channel: str, hear: Callable[[], None]) -> Iterator[None]:

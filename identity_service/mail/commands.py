@@ -93,9 +93,6 @@ class MailSweeper:
 
     async def sweep(self) -> None:
         """Forget what is older. A batch at a time: nobody waits long."""
-        while await self._sweep_some() == _BATCH:
-            pass
-
-    async def _sweep_some(self) -> int:
-        async with self._db.transaction() as tx:
-            return await store.sweep(tx, before=self._clock.now() - self._kept_for, most=_BATCH)
+        await self._db.in_batches(
+            lambda tx: store.sweep(tx, before=self._clock.now() - self._kept_for, most=_BATCH), most=_BATCH
+        )

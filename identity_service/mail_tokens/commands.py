@@ -17,9 +17,4 @@ class MailTokenSweeper:
 
     async def sweep(self) -> None:
         """Forget those that have expired. A batch at a time: nobody waits long."""
-        while await self._sweep_some() == _BATCH:
-            pass
-
-    async def _sweep_some(self) -> int:
-        async with self._db.transaction() as tx:
-            return await store.sweep(tx, now=self._clock.now(), most=_BATCH)
+        await self._db.in_batches(lambda tx: store.sweep(tx, now=self._clock.now(), most=_BATCH), most=_BATCH)

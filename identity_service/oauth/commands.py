@@ -227,9 +227,6 @@ class AssertionSweeper:
 
     async def sweep(self) -> None:
         """Forget those that have expired on any clock. A batch at a time: nobody waits long."""
-        while await self._sweep_some() == _BATCH:
-            pass
-
-    async def _sweep_some(self) -> int:
-        async with self._db.transaction() as tx:
-            return await store.sweep(tx, before=self._clock.now() - EXPIRED_FOR_ALL, most=_BATCH)
+        await self._db.in_batches(
+            lambda tx: store.sweep(tx, before=self._clock.now() - EXPIRED_FOR_ALL, most=_BATCH), most=_BATCH
+        )

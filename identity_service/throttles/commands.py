@@ -46,13 +46,9 @@ class Throttles:
 
     async def sweep(self) -> None:
         """Forget what counts no more."""
-        while await self._sweep_some() == _BATCH:
-            pass
-
-    async def _sweep_some(self) -> int:
-        before = self._clock.now() - _FORGOTTEN_AFTER
-        async with self._db.transaction() as tx:
-            return await store.sweep(tx, before=before, most=_BATCH)
+        await self._db.in_batches(
+            lambda tx: store.sweep(tx, before=self._clock.now() - _FORGOTTEN_AFTER, most=_BATCH), most=_BATCH
+        )
 
 
 def _refuse(wait: timedelta | None) -> None:

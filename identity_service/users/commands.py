@@ -261,25 +261,20 @@ class Retention:
 
     async def sweep(self) -> None:
         """Forget who was deleted, and remove what has ended, long enough ago. A batch at a time: nobody waits long."""
-        while await self._forget_users() == _BATCH:
-            pass
-        while await self._remove_sessions() == _BATCH_OF_SESSIONS:
-            pass
+        await self._db.in_batches(self._forget_users, most=_BATCH)
+        await self._db.in_batches(self._remove_sessions, most=_BATCH_OF_SESSIONS)
 
-    async def _forget_users(self) -> int:
+    async def _forget_users(self, tx: Transaction) -> int:
         now = self._clock.now()
-        async with self._db.transaction() as tx:
-            forgotten = await store.forget(tx, before=now - self._kept_for, now=now, most=_BATCH)
-            for user in forgotten:
-                await mail_tokens.clear(tx, user.id)
-                await _remember(tx, SYSTEM, Action.USER_FORGOTTEN, user.id, now)
-            await feed.append_all(tx, [_told(user) for user in forgotten], now)
+        forgotten = await store.forget(tx, before=now - self._kept_for, now=now, most=_BATCH)
+        for user in forgotten:
+            await mail_tokens.clear(tx, user.id)
+            await _remember(tx, SYSTEM, Action.USER_FORGOTTEN, user.id, now)
+        await feed.append_all(tx, [_told(user) for user in forgotten], now)
         return len(forgotten)
 
-    async def _remove_sessions(self) -> int:
-        before = self._clock.now() - self._kept_for
-        async with self._db.transaction() as tx:
-            return await sessions.sweep(tx, before=before, most=_BATCH_OF_SESSIONS)
+    async def _remove_sessions(self, tx: Transaction) -> int:
+        return await sessions.sweep(tx, before=self._clock.now() - self._kept_for, most=_BATCH_OF_SESSIONS)
 
 
 def _invited(invitation: Invitation, *, now: datetime) -> User:

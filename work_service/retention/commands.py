@@ -1,6 +1,7 @@
 """What goes for good."""
 
 from datetime import timedelta
+from functools import partial
 
 from chassis.clock import Clock
 from chassis.database import Database
@@ -21,8 +22,7 @@ class Retention:
     async def sweep(self) -> None:
         """Remove what was deleted long enough ago, with all that hangs on it. A batch at a time: nobody waits long."""
         now = self._clock.now()
+        before = now - self._kept_for
         for table, old in store.SWEPT:
-            removed = _BATCH
-            while removed == _BATCH:
-                async with self._db.transaction() as tx:
-                    removed = await store.sweep(tx, table, old, before=now - self._kept_for, most=_BATCH, now=now)
+            sweep = partial(store.sweep, table=table, old=old, before=before, most=_BATCH, now=now)
+            await self._db.in_batches(sweep, most=_BATCH)
