@@ -154,7 +154,7 @@ def _overfull(message: Message, prefix: str = "") -> Iterator[FieldViolation]:
         most, rule = _bound(field)
         if len(value) > most:
             yield FieldViolation(path, f"must contain no more than {most} item(s)", rule)
-        elif field.message_type is not None and not field.message_type.GetOptions().map_entry:
+        elif field.message_type is not None and not _is_map(field):
             for index, item in enumerate(value):
                 yield from _overfull(item, f"{path}[{index}].")
 
@@ -163,9 +163,14 @@ def _overfull(message: Message, prefix: str = "") -> Iterator[FieldViolation]:
 def _bound(field: FieldDescriptor) -> tuple[int, str]:
     """How many items a list or map may have, and the rule that says so."""
     rules = field.GetOptions().Extensions[validate_pb2.field]
-    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+    if _is_map(field):
         return rules.map.max_pairs or _MOST_ITEMS, "map.max_pairs"
     return rules.repeated.max_items or _MOST_ITEMS, "repeated.max_items"
+
+
+@cache
+def _is_map(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and field.message_type.GetOptions().map_entry
 
 
 def _subscript(value: object) -> str:
@@ -175,7 +180,7 @@ def _subscript(value: object) -> str:
 def _fields_with_nul(message: Message, prefix: str = "") -> Iterator[str]:
     for field, value in message.ListFields():
         path = f"{prefix}{field.name}"
-        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        if _is_map(field):
             yield from (f"{path}{_subscript(key)}" for key, kept in value.items() if "\0" in f"{key}{kept}")
             continue
         values = [(path, value)] if not field.is_repeated else [(f"{path}[{i}]", v) for i, v in enumerate(value)]
