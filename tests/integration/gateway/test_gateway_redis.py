@@ -2,7 +2,9 @@
 
 import asyncio
 import signal
+import socket
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -37,10 +39,21 @@ class Server:
         return f"redis://127.0.0.1:{self.port}"
 
     def start(self) -> None:
+        """Start it, and wait until it listens: a gateway that came before would have found it away."""
         self.process = subprocess.Popen(
             ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)],
             stdout=subprocess.DEVNULL,
         )
+        until = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+            except ConnectionRefusedError:
+                assert self.process.poll() is None
+                assert time.monotonic() < until
+                time.sleep(0.02)
+            else:
+                return
 
     def stop(self) -> None:
         if self.process is not None:
@@ -70,7 +83,8 @@ def running(folder: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
-def redis(tmp_path: Path) -> Iterator[Server]:
+def redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setattr(shared, "_PATIENCE_S", 3.0)  # a machine that is busy for a moment is no Redis that is away
     with running(tmp_path) as server:
         yield server
 
