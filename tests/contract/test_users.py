@@ -383,7 +383,7 @@ async def test_the_last_administrator_stays_one(stack: Stack, door: Door, admin:
 async def test_administrators_who_remove_each_other_at_once_leave_one(
     stack: Stack, door: Door, rpc: str, more: Json
 ) -> None:
-    """Each on a connection of its own, and all at the same time."""
+    """Each on a connection of its own, and all at the same time; who is removed before being heard removes nobody."""
     crowd = [await signed_up_as(door, stack.identity_url, "ADMIN") for _ in range(6)]
     await only_administrators(stack, *crowd)
 
@@ -396,9 +396,11 @@ async def test_administrators_who_remove_each_other_at_once_leave_one(
 
     ring = zip(crowd, [*crowd[1:], crowd[0]], strict=True)
     came = Counter(await asyncio.gather(*(remove(by, whom) for by, whom in ring)))
-    assert came == {"done": 5, "LAST_ADMINISTRATOR": 1}
-    left = users.c.role == "ADMIN", ~users.c.disabled, users.c.delete_time.is_(None)
-    assert len(await rows(stack.identity_url, select(users.c.id).where(*left))) == 1
+    assert came.keys() <= {"done", "LAST_ADMINISTRATOR", "TOKEN_REVOKED"}
+    in_office = users.c.role == "ADMIN", ~users.c.disabled, users.c.delete_time.is_(None)
+    left = len(await rows(stack.identity_url, select(users.c.id).where(*in_office)))
+    assert left == len(crowd) - came["done"] >= 1
+    assert came["LAST_ADMINISTRATOR"] == 1 or came["TOKEN_REVOKED"]
 
 
 async def test_a_machine_administrates_with_the_scope_for_it(stack: Stack, door: Door) -> None:

@@ -69,7 +69,8 @@ async def test_what_goes_wrong_is_logged_and_tried_again() -> None:
     with capture_logs() as logged:
         async with repeatedly("fragile", work, every=AT_ONCE):
             await asyncio.wait_for(done.wait(), 20)
-    assert [(line["event"], line["name"]) for line in logged] == [("periodic work failed", "fragile")]
+    failed = [line["name"] for line in logged if line["event"] == "periodic work failed"]
+    assert failed.count("fragile") == 1
 
 
 async def test_who_is_woken_does_not_wait_for_the_time() -> None:

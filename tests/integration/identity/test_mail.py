@@ -218,7 +218,8 @@ async def test_a_server_that_is_down_is_waited_for_longer_and_longer_and_a_day_a
     assert pauses[4] > 4 * pauses[0]
     assert max(pauses) <= timedelta(minutes=72), "an hour, and a fifth of it"
     assert 20 < len(pauses) < 60
-    assert [line["event"] for line in logged] == ["mail postponed"] * (len(logged) - 1) + ["mail given up"]
+    events = [line["event"] for line in logged if line["event"].startswith("mail ")]
+    assert events == ["mail postponed"] * (len(pauses) - 1) + ["mail given up"]
     assert TOKEN not in str(logged)
 
 
