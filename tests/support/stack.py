@@ -28,9 +28,10 @@ from work_service.config import WorkSettings
 DESCRIPTORS = Path(__file__).parents[2] / "protos" / "descriptors.binpb"
 ISSUER = "http://tandem.test"
 
-# The least that Argon2 allows: what passwords cost is tested where it is the question.
 LOCK_TIMEOUT_MS = 3_000
 """Long enough for a machine that is busy elsewhere for a moment."""
+
+# The least that Argon2 allows: what passwords cost is tested where it is the question.
 CHEAP_PASSWORDS: dict[str, Any] = {"argon2_memory_kib": 8, "argon2_passes": 1}
 
 # In tests everybody comes from one network address.
