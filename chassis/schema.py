@@ -28,7 +28,7 @@ async def require_current(db: Database, section: str) -> None:
     version = current.version_num if current is not None else None
     if version in _behind(section):
         found = version or "nothing"
-        raise ConfigError(f"the schema of the {section} database is behind (found {found}): run `make migrate`")
+        raise ConfigError(f"the schema of the {section} database is behind (found {found}): run `python -m migrations`")
 
 
 @cache

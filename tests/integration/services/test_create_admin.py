@@ -124,4 +124,4 @@ async def test_what_is_wrong_is_one_line(databases: Databases) -> None:
         "error: the identity database cannot be reached",
     )
     behind = await run("create-admin", EMAIL, IDENTITY_DATABASE_URL=databases.empty())
-    assert behind[2].endswith("run `make migrate`")
+    assert behind[2].endswith("run `python -m migrations`")

@@ -224,7 +224,7 @@ async def test_an_unreachable_database_is_refused() -> None:
 
 async def test_a_schema_that_is_behind_is_refused(databases: Databases) -> None:
     line = await complaint(work_settings(databases.empty(), "127.0.0.1:1"))
-    assert line == "error: the schema of the work database is behind (found nothing): run `make migrate`"
+    assert line == "error: the schema of the work database is behind (found nothing): run `python -m migrations`"
 
 
 async def test_a_taken_port_is_refused(databases: Databases) -> None:

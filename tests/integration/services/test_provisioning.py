@@ -78,5 +78,5 @@ async def test_a_schema_that_is_behind_is_refused(databases: Databases) -> None:
     assert await run(*WORDS, **told) == (
         2,
         "",
-        "error: the schema of the identity database is behind (found nothing): run `make migrate`",
+        "error: the schema of the identity database is behind (found nothing): run `python -m migrations`",
     )

@@ -43,7 +43,7 @@ class MethodPolicy(_message.Message):
         """Anyone with a valid access token. A machine's token also has to hold the method's `scope`."""
         TOKEN_OPTIONAL: MethodPolicy._Access.ValueType  # 3
         """Anyone. The caller is known by the token that is sent, if there is one. A bad one is refused; one that has expired
-        counts as none.
+        or was revoked counts as none.
         """
         SERVICE: MethodPolicy._Access.ValueType  # 4
         """Machines only: service accounts whose token holds the method's `scope`."""
@@ -59,7 +59,7 @@ class MethodPolicy(_message.Message):
     """Anyone with a valid access token. A machine's token also has to hold the method's `scope`."""
     TOKEN_OPTIONAL: MethodPolicy.Access.ValueType  # 3
     """Anyone. The caller is known by the token that is sent, if there is one. A bad one is refused; one that has expired
-    counts as none.
+    or was revoked counts as none.
     """
     SERVICE: MethodPolicy.Access.ValueType  # 4
     """Machines only: service accounts whose token holds the method's `scope`."""

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class LabelServiceStub:
-    """The labels of a project: a task has any number of them.
+    """The labels of a project: a task has up to 50 of them.
     """
 
     def __init__(self, channel):
@@ -68,7 +68,7 @@ class LabelServiceStub:
 
 
 class LabelServiceServicer:
-    """The labels of a project: a task has any number of them.
+    """The labels of a project: a task has up to 50 of them.
     """
 
     def CreateLabel(self, request, context):
@@ -155,7 +155,7 @@ def add_LabelServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LabelService:
-    """The labels of a project: a task has any number of them.
+    """The labels of a project: a task has up to 50 of them.
     """
 
     @staticmethod

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class LabelServiceStub:
-    """The labels of a project: a task has any number of them."""
+    """The labels of a project: a task has up to 50 of them."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -48,7 +48,7 @@ class LabelServiceStub:
 
 @_typing.type_check_only
 class LabelServiceAsyncStub(LabelServiceStub):
-    """The labels of a project: a task has any number of them."""
+    """The labels of a project: a task has up to 50 of them."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateLabel: _aio.UnaryUnaryMultiCallable[_label_pb2.CreateLabelRequest, _label_pb2.CreateLabelResponse]  # type: ignore[assignment]
@@ -65,7 +65,7 @@ class LabelServiceAsyncStub(LabelServiceStub):
     """Restores a label, unless its name has been given to another one."""
 
 class LabelServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The labels of a project: a task has any number of them."""
+    """The labels of a project: a task has up to 50 of them."""
 
     @_abc_1.abstractmethod
     def CreateLabel(
