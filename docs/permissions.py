@@ -27,8 +27,8 @@ What one may not see does not exist: outside of a project everything in it answe
 Who may see something but not do it gets PERMISSION_DENIED with reason ROLE_TOO_LOW. What is archived refuses changes
 whatever the role, with reason PROJECT_ARCHIVED.
 
-A yes is about the role alone: only its author changes a comment, and only its author and maintainers remove one. A machine
-needs the scope and, in a project, a role as well: it owns the projects that it makes, and cannot be added to others.
+A yes is about the role alone: only its author changes a comment, and only its author and maintainers remove one.
+A machine needs the scope and, in a project, a role as well: it owns those that it makes, and cannot be added to others.
 Outside of projects PERMISSION_DENIED has the reason GLOBAL_ROLE_TOO_LOW for people without the role, PEOPLE_ONLY or
 MACHINES_ONLY for the wrong kind of caller, and INSUFFICIENT_SCOPE for machines.
 
