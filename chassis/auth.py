@@ -58,6 +58,10 @@ class TokenInvalid(Unauthenticated):
     reason = "TOKEN_INVALID"
 
 
+class KeyGone(TokenInvalid):
+    """This is signed with a key that is not published, or no more."""
+
+
 class TokenExpired(Unauthenticated):
     """This access token has expired."""
 
@@ -158,7 +162,8 @@ class TokenVerifier:
         """Who holds this token.
 
         Raises:
-            TokenInvalid: It is not an access token of our issuer for this audience, signed with a key of today.
+            TokenInvalid: It is not an access token of our issuer for this audience.
+            KeyGone: Nor can anybody say whether it was one: its key is not known today.
             TokenExpired: It was one.
             TokenRevoked: It would still be one.
             KeysUnavailable: Nobody can say, because the keys cannot be had.
@@ -181,7 +186,9 @@ class TokenVerifier:
         if jws is None or jws.type not in _TYPES:
             raise TokenInvalid
         key = await self._keys.find(jws.kid)
-        if key is None or jws.algorithm != key.algorithm:
+        if key is None:
+            raise KeyGone
+        if jws.algorithm != key.algorithm:
             raise TokenInvalid
         try:
             claims = jwt.decode(

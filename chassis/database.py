@@ -76,7 +76,7 @@ class LockTimeout(Aborted):
 def _of_postgresql(value: SecretStr) -> SecretStr:
     try:
         url = make_url(value.get_secret_value())
-    except sqlalchemy_errors.ArgumentError:
+    except (sqlalchemy_errors.ArgumentError, ValueError):  # whose words may be a part of the password
         raise ValueError("is not a URL") from None
     if url.get_backend_name() != "postgresql" or not url.database:
         raise ValueError("must look like postgresql://user:password@host:port/database")

@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 from opentelemetry.trace import Span, SpanKind
 
 from chassis import call as calls
-from chassis.auth import Principal, TokenExpired, TokenRevoked, TokenVerifier, bearer
+from chassis.auth import KeyGone, Principal, TokenExpired, TokenRevoked, TokenVerifier, bearer
 from chassis.call import Call, Proceed
 from chassis.errors import DomainError, Internal, PermissionDenied
 from chassis.ids import new_id
@@ -262,12 +262,15 @@ class Authentication:
         return await proceed(call)
 
     async def _find_principal(self, call: Call) -> Principal | None:
-        """Whoever sends a token wants to be known by it. One that is over is none: clients send what they have."""
+        """Whoever sends a token wants to be known by it. One that is over is none: clients send what they have.
+
+        So is one whose key has been replaced since.
+        """
         if "authorization" not in call.metadata:
             return None
         try:
             return await self._verifier.verify(bearer(call.metadata))
-        except (TokenExpired, TokenRevoked):
+        except (TokenExpired, TokenRevoked, KeyGone):
             return None
 
 

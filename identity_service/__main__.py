@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from chassis import logs
-from chassis.auth import EXPIRED_FOR_ALL
 from chassis.config import ConfigError, read
 from chassis.errors import DomainError
 from chassis.process import run
@@ -96,8 +95,7 @@ async def provision(options: argparse.Namespace) -> None:
         secret=Secret(settings.service_account_secret.get_secret_value()),
     )
     async with provisioning(settings) as commands:
-        tokens_live = timedelta(minutes=settings.service_token_minutes) + EXPIRED_FOR_ALL
-        outcome = await commands.provision(wanted, tokens_live=tokens_live)
+        outcome = await commands.provision(wanted)
     sys.stdout.write(f"service account {wanted.name}: {outcome.value}\n")
 
 
@@ -106,12 +104,7 @@ async def create_admin(options: argparse.Namespace) -> None:
     settings = read(AdministratorSettings)
     async with administrating(settings) as commands:
         try:
-            done, token = await commands.create_administrator(
-                options.email,
-                options.full_name,
-                promote=options.promote,
-                tokens_live=timedelta(minutes=settings.access_token_minutes) + EXPIRED_FOR_ALL,
-            )
+            done, token = await commands.create_administrator(options.email, options.full_name, promote=options.promote)
         except EmailTaken:
             raise ConfigError(f"{options.email} has an account: with --promote it becomes an administrator's") from None
     sys.stdout.write(f"administrator {options.email}: {done.value}\n")

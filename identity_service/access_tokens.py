@@ -21,6 +21,13 @@ SCOPES = ("identity.admin", "identity.mail", "identity.read", "work.read", "work
 """What machines can be allowed to do. People are not limited by scopes."""
 CLIENT = "tandem"
 """The `client_id` of people: they sign in with our own clients."""
+LONGEST_LIFETIME = timedelta(hours=1)
+"""The most that settings allow."""
+
+
+def good_until(now: datetime) -> datetime:
+    """When every token that was issued until now has expired, wherever the clocks stand, and whatever was set then."""
+    return now + LONGEST_LIFETIME + EXPIRED_FOR_ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +88,6 @@ class AccessTokens:
             "scope": " ".join(sorted(scopes)),
         }
         return await self._signed(claims, self._service_lifetime)
-
-    def good_until(self) -> datetime:
-        """When every token that a person has been issued until now has expired, wherever the clocks stand."""
-        return self._clock.now() + self._lifetime + EXPIRED_FOR_ALL
-
-    def machines_good_until(self) -> datetime:
-        """The same for machines."""
-        return self._clock.now() + self._service_lifetime + EXPIRED_FOR_ALL
 
     async def _signed(self, claims: Mapping[str, Any], lifetime: timedelta) -> AccessToken:
         """Times are whole seconds, rounded down: nobody's clock is ahead of them."""

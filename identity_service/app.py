@@ -131,7 +131,7 @@ async def running(
             AccountQueries(db),
         )
         credentials = CredentialHandlers(
-            CredentialCommands(db, clock, passwords, throttles, tokens, mails, paces=credential_paces(settings))
+            CredentialCommands(db, clock, passwords, throttles, mails, paces=credential_paces(settings))
         )
         transport = mail_transport(settings, clock)
         if transport is None:
@@ -167,7 +167,7 @@ async def running(
             listed,
         )
         users = UserHandlers(
-            UserCommands(db, clock, tokens, mails),
+            UserCommands(db, clock, mails),
             UserQueries(db, pages, listed),
         )
         audit = AuditHandlers(AuditQueries(db, pages))
@@ -181,7 +181,7 @@ async def running(
         await stack.enter_async_context(shared.periodically("signing keys", keys.rotate, every=ROTATE_EVERY))
         signing_keys = SigningKeyHandlers(keys, KeyQueries(db, clock))
         service_accounts = ServiceAccountHandlers(
-            ServiceAccountAdministration(db, clock, tokens), ServiceAccountQueries(db, pages)
+            ServiceAccountAdministration(db, clock), ServiceAccountQueries(db, pages)
         )
         metadata = Metadata(settings.issuer)
         refusals = Pace("refused clients", settings.refused_clients_per_five_minutes, timedelta(minutes=5))
@@ -297,7 +297,8 @@ def registration_paces(settings: IdentitySettings) -> RegistrationPaces:
 def credential_paces(settings: IdentitySettings) -> CredentialPaces:
     """How often mail may be asked for, and secrets be tried."""
     return CredentialPaces(
-        mails=Pace("mails", settings.mails_per_hour, HOUR),
+        resets=Pace("reset mails", settings.mails_per_hour, HOUR),
+        verifications=Pace("verification mails", settings.mails_per_hour, HOUR),
         mails_per_address=Pace("mail requests", settings.mail_requests_per_hour, HOUR),
         tokens_per_address=Pace("mail tokens", settings.mail_tokens_per_hour, HOUR),
         passwords=replace(guesses(settings), bucket="own password", free=settings.own_password_attempts),

@@ -11,7 +11,9 @@ from pydantic_settings import SettingsConfigDict
 from chassis.config import SecretKey
 from chassis.database import DatabaseSettings
 from chassis.server import ServerSettings
+from identity_service.access_tokens import LONGEST_LIFETIME
 
+_LONGEST_TOKEN_MINUTES = LONGEST_LIFETIME // timedelta(minutes=1)
 _CLIENT_SECRET = re.compile(r"tds_[A-Za-z0-9_-]{43,252}", re.ASCII)
 
 
@@ -49,8 +51,8 @@ class IdentitySettings(ServerSettings, DatabaseSettings):
     """How many passwords are hashed at a time. Each takes the memory below."""
     argon2_memory_kib: int = Field(default=19_456, ge=8)
     argon2_passes: int = Field(default=2, ge=1)
-    access_token_minutes: int = Field(default=10, ge=1, le=60)
-    service_token_minutes: int = Field(default=15, ge=1, le=60)
+    access_token_minutes: int = Field(default=10, ge=1, le=_LONGEST_TOKEN_MINUTES)
+    service_token_minutes: int = Field(default=15, ge=1, le=_LONGEST_TOKEN_MINUTES)
     """How long the access token of a service account is good for."""
     session_idle_days: int = Field(default=14, ge=1)
     """How long a session lives without being refreshed."""
@@ -94,7 +96,7 @@ class IdentitySettings(ServerSettings, DatabaseSettings):
     registration_mails_per_day: int = Field(default=3, ge=1)
     """To one e-mail address, for being registered once more."""
     mails_per_hour: int = Field(default=3, ge=1)
-    """To one e-mail address, to verify it or to reset the password."""
+    """To one e-mail address, to reset the password; and as many to verify it."""
     mail_requests_per_hour: int = Field(default=20, ge=1)
     """From one network address, for such mail to whomever."""
     invitation_mails_per_day: int = Field(default=5, ge=1)
@@ -159,7 +161,6 @@ class ProvisionSettings(DatabaseSettings):
 
     service_account_secret: Annotated[SecretStr, AfterValidator(_hard_to_guess)]
     """The secret that the account will sign in with: `tds_` and at least 32 random bytes in base64url."""
-    service_token_minutes: int = Field(default=15, ge=1, le=60)
 
 
 class AdministratorSettings(DatabaseSettings):
@@ -169,4 +170,3 @@ class AdministratorSettings(DatabaseSettings):
 
     issuer: str = "http://localhost:8080"
     """Where clients reach this system."""
-    access_token_minutes: int = Field(default=10, ge=1, le=60)

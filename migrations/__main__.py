@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             command(section, url)
         except ArgumentError:
-            failures += complain(f"{name} is not a URL of a database")  # its own text would quote the password
+            failures += complain(f"{name} is not a URL of a database")
         except DBAPIError as error:
             failures += complain(f"{name}: {one_line(error.orig)}")
         except CommandError as error:

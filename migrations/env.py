@@ -6,6 +6,7 @@ from typing import cast
 from alembic import context
 from pydantic import SecretStr
 from sqlalchemy import MetaData, NullPool, create_engine, make_url, text
+from sqlalchemy.exc import ArgumentError
 
 from chassis.config import ConfigError, read
 from migrations import Section, queue_key
@@ -36,7 +37,10 @@ def the_tables() -> MetaData:
 
 def migrate() -> None:
     """Migrate the database, after whoever else is doing it."""
-    url = make_url(the_url().get_secret_value()).set(drivername="postgresql+psycopg")
+    try:
+        url = make_url(the_url().get_secret_value()).set(drivername="postgresql+psycopg")
+    except (ArgumentError, ValueError):  # whose words may be a part of the password
+        raise ArgumentError("not a URL of a database") from None
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
     with engine.connect() as connection:
         context.configure(connection=connection, target_metadata=the_tables(), compare_server_default=True)

@@ -79,7 +79,7 @@ def must_be_reachable(setting: str, url: SecretStr) -> None:
     """
     try:
         parsed = make_url(url.get_secret_value())
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # whose words may be a part of the password
         raise CannotStart(f"{setting} is not the URL of a database") from None
     if parsed.get_backend_name() != "postgresql":
         raise CannotStart(f"{setting} must begin with postgresql://, not {parsed.drivername}://")

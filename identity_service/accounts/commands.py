@@ -60,6 +60,8 @@ class AccountCommands:
         await self._passwords.expect_strong(registration.password, field="password", about=registration.about)
         await self._passwords.expect_unbreached(registration.password, field="password")
         password_hash = await self._passwords.hash(registration.password)
+        # Whether or not the address is known: otherwise the answer would tell.
+        await store.expect_username_free(self._db, registration.username)
         # Whoever writes the same address again and again fills nobody's mailbox, whether or not it has an account.
         mail_is_wanted = await self._throttles.allows(self._paces.mails, registration.email.lower())
         user_id, now, token = UserId(new_id()), self._clock.now(), new_token()

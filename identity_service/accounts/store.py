@@ -188,22 +188,29 @@ async def rehash(tx: Transaction, user_id: UserId, *, replaced: str, replacement
     await tx.execute(_REHASH, user=user_id, replaced=replaced, replacement=replacement)
 
 
+async def expect_username_free(db: Database, username: str) -> None:
+    """Go on only if nobody has that username.
+
+    Raises:
+        UsernameTaken: Somebody has.
+    """
+    taken = await db.find_one(_USERNAME_IS_TAKEN, username=username or None)
+    if taken is not None and taken.taken:
+        raise UsernameTaken
+
+
 async def add(tx: Transaction, user_id: UserId, registration: Registration, password_hash: str, now: datetime) -> bool:
     """Whether the address was new.
 
     Raises:
-        UsernameTaken: It is, whether or not the address is known: otherwise the answer would tell.
+        UsernameTaken: Somebody has taken it this very moment.
     """
-    username = registration.username or None
-    taken = await tx.find_one(_USERNAME_IS_TAKEN, username=username)
-    if taken is not None and taken.taken:
-        raise UsernameTaken
     with refusals({"users_username_key": UsernameTaken}):
         added = await tx.execute(
             _ADD,
             id=user_id,
             email=registration.email,
-            username=username,
+            username=registration.username or None,
             full_name=registration.full_name,
             password_hash=password_hash,
             now=now,

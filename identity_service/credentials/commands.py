@@ -7,7 +7,7 @@ from chassis.database import Database, Transaction
 from chassis.etags import expect_etag
 from chassis.ids import new_id
 from chassis.secret import Secret
-from identity_service.access_tokens import AccessTokens
+from identity_service.access_tokens import good_until
 from identity_service.accounts.domain import LastAdministrator, Role, User, UserId, UserNotFound, told
 from identity_service.audit import store as audit
 from identity_service.audit.domain import Action, Actor, AuditEvent, actor
@@ -23,6 +23,7 @@ from identity_service.sealing import Sealer
 from identity_service.sessions.commands import end_all
 from identity_service.sessions.domain import Ending, SessionId
 from identity_service.throttles.commands import Throttles
+from identity_service.throttles.domain import Pace
 
 _OF_ADDRESSES = (Purpose.VERIFY_EMAIL, Purpose.CHANGE_EMAIL)
 _OF_PASSWORDS = (Purpose.RESET_PASSWORD, Purpose.INVITATION)
@@ -37,7 +38,6 @@ class CredentialCommands:
         clock: Clock,
         passwords: Passwords,
         throttles: Throttles,
-        tokens: AccessTokens,
         mails: Sealer,
         *,
         paces: CredentialPaces,
@@ -47,7 +47,6 @@ class CredentialCommands:
         self._clock = clock
         self._passwords = passwords
         self._throttles = throttles
-        self._tokens = tokens
         self._mails = mails
         self._paces = paces
 
@@ -82,7 +81,7 @@ class CredentialCommands:
             TooManyRequests: Too much mail was asked for, or the password was guessed wrong too often.
         """
         by = actor()
-        await self._throttle_mail(by, email)
+        await self._throttle_mail(by, email, self._paces.verifications)
         proven = await self._proven(user_id, password, field="password", action=Action.EMAIL_CHANGE_REQUESTED)
         if email == proven.user.email:
             raise EmailUnchanged
@@ -112,7 +111,7 @@ class CredentialCommands:
             raise UserNotFound
         if holder.user.email_verified:
             return
-        await self._throttle_mail(by, holder.user.email)
+        await self._throttle_mail(by, holder.user.email, self._paces.verifications)
         async with self._db.transaction() as tx:
             locked = await store.find_locked(tx, user_id)
             if locked is not None and not locked.user.email_verified:
@@ -158,7 +157,7 @@ class CredentialCommands:
             TooManyRequests: Too much mail was asked for.
         """
         by = actor()
-        await self._throttle_mail(by, email)
+        await self._throttle_mail(by, email, self._paces.resets)
         async with self._db.transaction() as tx:
             holder = await store.find_locked_by_email(tx, email)
             user = holder.user if holder is not None else _nobody(email, self._clock)
@@ -196,6 +195,7 @@ class CredentialCommands:
             )
             await store.save(tx, changed, password_hash=password_hash)
             await self._throttles.clear(tx, self._paces.guesses, changed.email.lower())
+            await self._throttles.clear(tx, self._paces.passwords, str(changed.id))
             await self._password_is_new(tx, by, changed, Action.PASSWORD_RESET)
 
     async def delete_me(self, user_id: UserId, etag: str) -> None:
@@ -218,7 +218,7 @@ class CredentialCommands:
             deleted = holder.user.changed(now=now, delete_time=now)
             await store.save(tx, deleted)
             await mail_tokens.clear(tx, user_id)
-            _, events = await end_all(tx, user_id, Ending.DELETED, now=now, until=self._tokens.good_until())
+            _, events = await end_all(tx, user_id, Ending.DELETED, now=now, until=good_until(now))
             await self._remember(tx, by, Action.USER_DELETED, user_id)
             await feed.append_all(tx, [*events, told(deleted, deleted=True)], now)
 
@@ -259,17 +259,15 @@ class CredentialCommands:
         """What follows whenever a password has changed."""
         now = user.update_time
         await mail_tokens.clear(tx, user.id)
-        _, events = await end_all(
-            tx, user.id, Ending.PASSWORD_CHANGED, now=now, until=self._tokens.good_until(), keep=keep
-        )
+        _, events = await end_all(tx, user.id, Ending.PASSWORD_CHANGED, now=now, until=good_until(now), keep=keep)
         await self._send(tx, MailKind.PASSWORD_CHANGED, user)
         await self._remember(tx, by, action, user.id)
         await feed.append_all(tx, [*events, told(user)], now)
 
-    async def _throttle_mail(self, by: Actor, email: str) -> None:
+    async def _throttle_mail(self, by: Actor, email: str, pace: Pace) -> None:
         """Counted before it is known whose address it is."""
         await self._throttles.take(self._paces.mails_per_address, by.network)
-        await self._throttles.take(self._paces.mails, email.lower())
+        await self._throttles.take(pace, email.lower())
 
     async def _send_token(
         self, tx: Transaction, user: User, purpose: Purpose, kind: MailKind, *, to: str = "", wanted: bool = True

@@ -45,8 +45,10 @@ class Holder:
 class CredentialPaces:
     """How often mail may be asked for, and secrets be tried."""
 
-    mails: Pace
-    """To one e-mail address, whoever asks, and whether or not anybody has it."""
+    resets: Pace
+    """Mail that resets a password, to one e-mail address, whoever asks, and whether or not anybody has it."""
+    verifications: Pace
+    """Mail that verifies an address, the same. Apart, so that nobody uses up what another one needs to come back."""
     mails_per_address: Pace
     """From one network address."""
     tokens_per_address: Pace

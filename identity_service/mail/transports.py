@@ -54,21 +54,27 @@ class SmtpServer:
         Raises:
             ValueError: It is not such a one, or would send the password in the clear.
         """
-        parts = urlsplit(url)
+        refusal = ValueError("must look like smtp://user:password@host:587?starttls or smtps://user:password@host:465")
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:  # whose words may be a part of the password
+            raise refusal from None
         tls, starttls = parts.scheme == "smtps", parts.query == "starttls"
         if (
             parts.scheme not in {"smtp", "smtps"}
             or not parts.hostname
             or parts.path not in {"", "/"}
+            or parts.fragment
             or (parts.query and not starttls)
             or (tls and starttls)
         ):
-            raise ValueError("must look like smtp://user:password@host:587?starttls or smtps://user:password@host:465")
+            raise refusal
         if parts.password and not (tls or starttls):
             raise ValueError("would send the password in the clear: say smtps:// or ?starttls")
         return cls(
             parts.hostname,
-            parts.port or (465 if tls else 587 if starttls else 25),
+            port or (465 if tls else 587 if starttls else 25),
             tls,
             starttls,
             unquote(parts.username) if parts.username else None,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from chassis.errors import FieldViolation, InvalidArgument
 from chassis.etags import expect_etag
 from chassis.ids import new_id
 from chassis.secret import Secret
-from identity_service.access_tokens import AccessTokens
+from identity_service.access_tokens import good_until
 from identity_service.audit import store as audit
 from identity_service.audit.domain import SYSTEM, Action, Actor, AuditEvent, actor
 from identity_service.feed import store as feed
@@ -28,6 +28,7 @@ from identity_service.service_accounts.domain import (
     NameTaken,
     NewServiceAccount,
     Provision,
+    SecretRevoked,
     ServiceAccount,
     ServiceAccountEdit,
     ServiceAccountId,
@@ -55,12 +56,15 @@ class ServiceAccountCommands:
         self._db = db
         self._clock = clock
 
-    async def provision(self, wanted: Provision, *, tokens_live: timedelta) -> Provisioned:
+    async def provision(self, wanted: Provision) -> Provisioned:
         """Make the account what it ought to be. Those who do it at the same time queue.
 
         A secret that works already changes nothing. A new one is added beside the newest, and the oldest has to go. An
-        account that somebody has disabled stays so. Tokens that hold more than it ought to have are good no more,
-        wherever they are known for as long as `tokens_live`.
+        account that somebody has disabled stays so, and a secret that was revoked. Tokens that hold more than it ought
+        to have are good no more.
+
+        Raises:
+            SecretRevoked: It was, by an administrator.
         """
         now, digest = self._clock.now(), digest_of(wanted.secret)
         new = _new_account(wanted.name, "", wanted.scopes, wanted.audiences, now)
@@ -75,9 +79,11 @@ class ServiceAccountCommands:
                 await _remember(tx, SYSTEM, Action.SERVICE_ACCOUNT_UPDATED, after, now)
             kept = await store.secrets_of(tx, after.id)
             has_secret = any(secret.digest == digest and secret.is_live(now) for secret in kept)
+            if not has_secret and await store.was_revoked(tx, after.id, digest):
+                raise SecretRevoked
             if not has_secret:
                 await self._replace(tx, after, digest, surplus(kept, now=now), now)
-            await _tell(tx, before, after, now, until=now + tokens_live)
+            await _tell(tx, before, after, now, until=good_until(now))
         if is_new:
             return Provisioned.CREATED
         return Provisioned.UNCHANGED if after is before and has_secret else Provisioned.CHANGED
@@ -86,7 +92,7 @@ class ServiceAccountCommands:
         self, tx: Transaction, account: ServiceAccount, digest: bytes, surplus: Sequence[KeptSecret], now: datetime
     ) -> None:
         for old in surplus:
-            await store.revoke_secret(tx, old.id, now)
+            await store.remove_secret(tx, old.id)
             await _remember(tx, SYSTEM, Action.SERVICE_ACCOUNT_KEY_REVOKED, account, now, key=str(old.id))
         key_id = new_id()
         await store.add_secret(tx, key_id, account.id, digest, now)
@@ -96,11 +102,10 @@ class ServiceAccountCommands:
 class ServiceAccountAdministration:
     """What administrators do with service accounts: one method per use case."""
 
-    def __init__(self, db: Database, clock: Clock, tokens: AccessTokens) -> None:
-        """Change `db`. `tokens` knows how long those live that are good no more."""
+    def __init__(self, db: Database, clock: Clock) -> None:
+        """Change `db`."""
         self._db = db
         self._clock = clock
-        self._tokens = tokens
 
     async def create(self, new: NewServiceAccount) -> ServiceAccount:
         """Make a service account.
@@ -153,16 +158,17 @@ class ServiceAccountAdministration:
         async with self._db.transaction() as tx:
             account = await store.get_locked(tx, ref)
             alike = [
-                other
-                for other in await store.list_keys(tx, account.id)
-                if (other.public_jwk is None) == (jwk is None)
-                and (other.expire_time is None or other.expire_time > now)
+                other for other in await store.list_keys(tx, account.id) if (other.public_jwk is None) == (jwk is None)
             ]
-            if len(alike) >= (LIVE_SECRETS if jwk is None else LIVE_PUBLIC_KEYS):
+            live = [other for other in alike if other.expire_time is None or other.expire_time > now]
+            if len(live) >= (LIVE_SECRETS if jwk is None else LIVE_PUBLIC_KEYS):
                 raise TooManyKeys
             if jwk is None:
                 await store.add_secret(tx, key.id, account.id, digest_of(secret), now, expire_time=expire_time)
             else:
+                for other in alike:  # it may be the same key, which shall work again
+                    if other not in live:
+                        await store.revoke_key(tx, account.id, other.id, now)
                 await store.add_public_key(tx, key, account.id, jwk)
             await _remember(tx, by, Action.SERVICE_ACCOUNT_KEY_CREATED, account, now, key=str(key.id))
         return key, secret
@@ -181,7 +187,7 @@ class ServiceAccountAdministration:
             after = replace(account, token_version=account.token_version + 1)
             await store.save(tx, after)
             await _remember(tx, by, Action.SERVICE_ACCOUNT_KEY_REVOKED, account, now, key=str(key_id))
-            await _tell(tx, account, after, now, until=self._tokens.machines_good_until())
+            await _tell(tx, account, after, now, until=good_until(now))
 
     async def _change(self, ref: ServiceAccountId | str, action: Action, *, etag: str, **values: Any) -> ServiceAccount:
         by, now = actor(), self._clock.now()
@@ -193,7 +199,7 @@ class ServiceAccountAdministration:
                 return before
             await store.save(tx, after)
             await _remember(tx, by, action, after, now)
-            await _tell(tx, before, after, now, until=self._tokens.machines_good_until())
+            await _tell(tx, before, after, now, until=good_until(now))
         return after
 
 

@@ -61,6 +61,12 @@ class KeyExists(AlreadyExists):
     reason = "SERVICE_ACCOUNT_KEY_EXISTS"
 
 
+class SecretRevoked(FailedPrecondition):
+    """This secret was revoked: make another one."""
+
+    reason = "SERVICE_ACCOUNT_SECRET_REVOKED"
+
+
 class TooManyKeys(FailedPrecondition):
     """This service account has as many keys of this kind as may work at a time: revoke one first."""
 

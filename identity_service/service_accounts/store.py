@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, Table, bindparam, null, select, union_all, update
+from sqlalchemy import ColumnElement, Row, Select, Table, bindparam, delete, exists, null, select, union_all, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from chassis.database import Database, Transaction, refusals
@@ -51,6 +51,15 @@ _SECRETS = select(
     service_account_secrets.c.create_time,
     service_account_secrets.c.expire_time,
 ).where(service_account_secrets.c.service_account_id == bindparam("account"), _UNREVOKED)
+_WAS_REVOKED = select(
+    exists()
+    .where(
+        service_account_secrets.c.service_account_id == bindparam("account"),
+        service_account_secrets.c.digest == bindparam("digest"),
+        ~_UNREVOKED,
+    )
+    .label("revoked")
+)
 _ADD_SECRET = insert(service_account_secrets).values(
     id=bindparam("id"),
     service_account_id=bindparam("account"),
@@ -89,11 +98,7 @@ _REVOKE_KEY = tuple(
     .values(revoke_time=bindparam("now"))
     for keys in (service_account_secrets, service_account_public_keys)
 )
-_REVOKE_SECRET = (
-    update(service_account_secrets)
-    .where(service_account_secrets.c.id == bindparam("secret"), _UNREVOKED)
-    .values(revoke_time=bindparam("now"))
-)
+_REMOVE_SECRET = delete(service_account_secrets).where(service_account_secrets.c.id == bindparam("secret"), _UNREVOKED)
 
 
 async def add(tx: Transaction, new: ServiceAccount) -> bool:
@@ -105,6 +110,12 @@ async def secrets_of(tx: Transaction, account_id: ServiceAccountId) -> Sequence[
     """The account's secrets that were not revoked."""
     rows = await tx.fetch_all(_SECRETS, account=account_id)
     return [KeptSecret(row.id, row.digest, row.create_time, row.expire_time) for row in rows]
+
+
+async def was_revoked(tx: Transaction, account_id: ServiceAccountId, digest: bytes) -> bool:
+    """Whether an administrator has revoked that secret of the account."""
+    row = await tx.find_one(_WAS_REVOKED, account=account_id, digest=digest)
+    return row is not None and bool(row.revoked)
 
 
 async def add_secret(
@@ -120,9 +131,9 @@ async def add_secret(
     await tx.execute(_ADD_SECRET, id=secret_id, account=account_id, digest=digest, now=now, expire_time=expire_time)
 
 
-async def revoke_secret(tx: Transaction, secret_id: UUID, now: datetime) -> None:
-    """Let a secret work no more."""
-    await tx.execute(_REVOKE_SECRET, secret=secret_id, now=now)
+async def remove_secret(tx: Transaction, secret_id: UUID) -> None:
+    """Let a secret work no more, although nobody has anything against it: it may come back."""
+    await tx.execute(_REMOVE_SECRET, secret=secret_id)
 
 
 async def get(db: Database, ref: ServiceAccountId | str) -> ServiceAccount:

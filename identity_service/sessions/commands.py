@@ -10,7 +10,7 @@ import structlog
 from chassis.clock import Clock
 from chassis.database import Database, Transaction
 from chassis.secret import Secret
-from identity_service.access_tokens import AccessToken, AccessTokens
+from identity_service.access_tokens import AccessToken, AccessTokens, good_until
 from identity_service.accounts import store as accounts
 from identity_service.accounts.domain import User, UserId
 from identity_service.audit import store as audit
@@ -180,9 +180,7 @@ class SessionCommands:
         """End all of a user's own sessions but `keep`; how many there were."""
         by, now = actor(), self._clock.now()
         async with self._db.transaction() as tx:
-            count, events = await end_all(
-                tx, user_id, Ending.REVOKED, now=now, until=self._tokens.good_until(), keep=keep
-            )
+            count, events = await end_all(tx, user_id, Ending.REVOKED, now=now, until=good_until(now), keep=keep)
             await audit.record(tx, _ended(by, user_id, None, Ending.REVOKED, now, count=count))
             await feed.append_all(tx, events, now)
         return count
@@ -192,7 +190,7 @@ class SessionCommands:
     ) -> None:
         """What was more than a user may have is no more: all of it can be listed, and be ended at once, in a moment."""
         await audit.record(tx, _ended(by, user_id, None, Ending.DISPLACED, now, count=len(ended)))
-        until = self._tokens.good_until()
+        until = good_until(now)
         await feed.append_all(tx, [SessionEnded(subject=session, until=until) for session in ended], now)
 
     async def _refuse_login(self, by: Actor, user: User | None) -> NoReturn:
@@ -234,7 +232,7 @@ class SessionCommands:
                 told = Mail(kind=MailKind.SESSION_STOLEN, recipient=stolen_from.email, content=content)
                 await mail.enqueue(tx, told, self._mails, now)
             await audit.record(tx, _ended(by, user_id, session_id, ending, now))
-            await feed.append(tx, SessionEnded(subject=session_id, until=self._tokens.good_until()), now)
+            await feed.append(tx, SessionEnded(subject=session_id, until=good_until(now)), now)
         log.info("session ended", session_id=str(session_id), ending=ending.value)
         return True
 

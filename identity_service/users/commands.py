@@ -11,7 +11,7 @@ from chassis.etags import expect_etag
 from chassis.ids import new_id
 from chassis.interceptors import GlobalRoleTooLow
 from chassis.secret import Secret
-from identity_service.access_tokens import AccessTokens
+from identity_service.access_tokens import good_until
 from identity_service.accounts.domain import EmailTaken, Role, User, UserId, told
 from identity_service.accounts.store import invalidate_tokens
 from identity_service.audit import store as audit
@@ -28,7 +28,6 @@ from identity_service.sessions.commands import end_all
 from identity_service.sessions.domain import Ending
 from identity_service.users import store
 from identity_service.users.domain import (
-    AddressNotVerified,
     Invitation,
     NotYourself,
     UserEdit,
@@ -43,11 +42,10 @@ _BATCH_OF_SESSIONS = 500
 class UserCommands:
     """One method per use case."""
 
-    def __init__(self, db: Database, clock: Clock, tokens: AccessTokens, mails: Sealer) -> None:
+    def __init__(self, db: Database, clock: Clock, mails: Sealer) -> None:
         """What mail says is sealed by `mails`."""
         self._db = db
         self._clock = clock
-        self._tokens = tokens
         self._mails = mails
 
     async def create_user(self, caller: Principal, invitation: Invitation) -> User:
@@ -80,6 +78,7 @@ class UserCommands:
             EtagMismatch: They have changed since the caller saw them.
             UsernameTaken: Another user has the username.
             LastAdministrator: Nobody who can sign in would be left to administrate.
+            AddressNotVerified: They shall have a role, and may not be who the address says.
         """
         now = self._clock.now()
         return await self._change(user_id, lambda user: user.changed(now=now, **edit), Action.USER_UPDATED, etag=etag)
@@ -169,6 +168,8 @@ class UserCommands:
             if changed is user:
                 return user
             locked.check_stays_administered(changed)
+            if changed.role not in {user.role, Role.USER}:
+                locked.check_address_is_theirs()
             await store.save(tx, changed, replacing=user.version)
             ended: Sequence[Event] = ()
             match action:
@@ -178,7 +179,7 @@ class UserCommands:
                     _, ended = await self._end_all(tx, user_id, Ending.DELETED, now)
                     await mail_tokens.clear(tx, user_id)
                 case Action.USER_UPDATED if changed.role is not user.role:
-                    ended = [await _invalidated(tx, user_id, until=self._tokens.good_until())]
+                    ended = [await _invalidated(tx, user_id, until=good_until(now))]
             await _remember_change(tx, actor(), action, user, changed)
             await feed.append_all(tx, [_told(changed), *ended], now)
         return changed
@@ -186,7 +187,7 @@ class UserCommands:
     async def _end_all(
         self, tx: Transaction, user_id: UserId, ending: Ending, now: datetime
     ) -> tuple[int, Sequence[Event]]:
-        return await end_all(tx, user_id, ending, now=now, until=self._tokens.good_until())
+        return await end_all(tx, user_id, ending, now=now, until=good_until(now))
 
     async def _send_token(self, tx: Transaction, user: User, kind: MailKind, purpose: Purpose, now: datetime) -> None:
         token = await _let_choose_password(tx, user, purpose, LIFETIMES[purpose], now)
@@ -211,11 +212,11 @@ class AdministratorCommands:
         self._clock = clock
 
     async def create_administrator(
-        self, email: str, full_name: str, *, promote: bool, tokens_live: timedelta
+        self, email: str, full_name: str, *, promote: bool
     ) -> tuple[Administration, Secret | None]:
         """Make an administrator: a new one, or with `promote` of the user who has the address.
 
-        With it comes a token to choose a password with, for who has none. `tokens_live` is how long access tokens do.
+        With it comes a token to choose a password with, for who has none.
 
         Raises:
             EmailTaken: Somebody has the address, and nobody said that they shall be promoted.
@@ -234,17 +235,17 @@ class AdministratorCommands:
             if not promote:
                 raise EmailTaken
             locked = await store.lock(tx, known)
+            locked.check_address_is_theirs()
             user = locked.user
-            if locked.has_password and not user.email_verified:
-                raise AddressNotVerified
             promoted = user.changed(now=now, role=Role.ADMIN, disabled=False)
             new_password: Secret | None = None
             if not locked.has_password:
                 new_password = await _let_choose_password(tx, user, Purpose.INVITATION, PRINTED_FOR, now)
+                await _remember(tx, SYSTEM, Action.PASSWORD_RESET_REQUESTED, user.id, now)
             if promoted is user:
                 return Administration.UNCHANGED, new_password
             await store.save(tx, promoted, replacing=user.version)
-            invalidated = await _invalidated(tx, user.id, until=now + tokens_live)
+            invalidated = await _invalidated(tx, user.id, until=good_until(now))
             await _remember_change(tx, SYSTEM, Action.USER_UPDATED, user, promoted)
             await feed.append_all(tx, [told(promoted), invalidated], now)
         return Administration.PROMOTED, new_password

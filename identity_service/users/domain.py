@@ -113,6 +113,15 @@ class Locked:
         if not stays and self.administrators == {self.user.id}:
             raise LastAdministrator
 
+    def check_address_is_theirs(self) -> None:
+        """Go on only if whoever can sign in as this user has shown that mail to the address reaches them.
+
+        Raises:
+            AddressNotVerified: They chose a password, and have not: somebody may have prepared it for another one.
+        """
+        if self.has_password and not self.user.email_verified:
+            raise AddressNotVerified
+
 
 def undeleted(user: User, *, now: datetime) -> User:
     """The user, back again.

@@ -41,11 +41,11 @@ def user_edit(request: user_pb2.UpdateUserRequest) -> UserEdit:
         edit["username"] = wanted.username
     if "full_name" in named:
         edit["full_name"] = wanted.full_name
-    wanted_role = role(wanted.role)
-    if wanted_role is None and "role" in paths:
-        raise InvalidArgument(FieldViolation("user.role", "cannot be cleared"))
-    if wanted_role is not None and "role" in named:
+    wanted_role = role(wanted.role) if "role" in named else None  # unnamed, it may be no role at all
+    if wanted_role is not None:
         edit["role"] = wanted_role
+    elif "role" in paths:
+        raise InvalidArgument(FieldViolation("user.role", "cannot be cleared"))
     return edit
 
 

@@ -43,6 +43,18 @@ async def test_the_owner_of_a_known_address_is_told_a_few_times_a_day(stack: Sta
     assert all("Eve" not in str(sent) for sent in await mails_to(stack, ada.email)), "strangers put no words into it"
 
 
+async def test_who_wants_a_username_that_is_taken_again_and_again_gets_mail_all_the_same(
+    stack: Stack, door: Door, ada: Person
+) -> None:
+    email, taken = new_address(), f"taken-{new_id().hex[-12:]}"
+    await ada.call("UpdateMe", user={"username": taken})
+    for _ in range(3):
+        with refused("ALREADY_EXISTS", "USERNAME_TAKEN"):
+            await register(door, email, username=taken)
+    await register(door, email)
+    assert [sent["kind"] for sent in await mails_to(stack, email)] == ["VERIFY_EMAIL"]
+
+
 async def test_registering_does_the_same_work_for_known_and_unknown_addresses(
     stack: Stack, door: Door, ada: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:

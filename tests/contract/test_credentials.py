@@ -85,6 +85,19 @@ async def test_a_weak_new_password_is_refused_with_a_reason(stack: Stack, ada: P
     await ada.door.call("ResetPassword", token_=token, newPassword=NEW_PASSWORD)  # the token works on
 
 
+async def test_a_reset_forgets_what_was_guessed_with_somebody_elses_session(databases: Databases) -> None:
+    async with running_stack(databases, identity_settings={"own_password_attempts": 2}) as stack:
+        stack.clock.stop()
+        for door in stack.doors.values():
+            ada = await signed_up(door)
+            for _ in range(2):
+                with refused("INVALID_ARGUMENT", "WRONG_PASSWORD"):
+                    await ada.call("ChangePassword", currentPassword="not it", newPassword=NEW_PASSWORD)
+            await door.call("ResetPassword", token_=await reset_token(stack, ada), newPassword=NEW_PASSWORD)
+            ada = await signed_in(door, ada.email, NEW_PASSWORD)
+            await ada.call("ChangePassword", currentPassword=NEW_PASSWORD, newPassword=PASSWORD)
+
+
 async def test_guessing_with_somebody_elses_session_gets_slower(databases: Databases) -> None:
     async with running_stack(databases, identity_settings={"own_password_attempts": 2}) as stack:
         stack.clock.stop()
@@ -347,10 +360,22 @@ async def test_mail_to_one_address_is_paced_whether_or_not_anybody_has_it(door: 
         with refused("RESOURCE_EXHAUSTED", "RATE_LIMITED") as said:
             await door.call("RequestPasswordReset", email=email.upper())
         assert said[0].retry_after
+    for _ in range(3):
+        await ada.call("SendVerificationEmail")
     with refused("RESOURCE_EXHAUSTED", "RATE_LIMITED"):
-        await ada.call("SendVerificationEmail")  # the same mailbox
+        await ada.call("SendVerificationEmail")
     with refused("RESOURCE_EXHAUSTED", "RATE_LIMITED"):
-        await ada.call("ChangeEmail", password=PASSWORD, email=email)
+        await ada.call("ChangeEmail", password=PASSWORD, email=ada.email)  # the same mailbox
+
+
+async def test_nobody_keeps_another_one_from_resetting_by_wanting_their_address(
+    stack: Stack, ada: Person, stranger: Person
+) -> None:
+    for _ in range(3):
+        await stranger.call("ChangeEmail", password=PASSWORD, email=ada.email)
+    with refused("RESOURCE_EXHAUSTED", "RATE_LIMITED"):
+        await stranger.call("ChangeEmail", password=PASSWORD, email=ada.email)
+    await ada.door.call("ResetPassword", token_=await reset_token(stack, ada), newPassword=NEW_PASSWORD)
 
 
 @pytest.mark.parametrize(

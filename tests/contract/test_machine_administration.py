@@ -339,6 +339,24 @@ async def test_a_key_may_end_by_itself(stack: Stack, door: Door, admin: Person) 
         await issued(door, account["name"], made["secret"])
 
 
+async def test_a_public_key_that_has_ended_may_come_again_and_ends_no_tokens(
+    stack: Stack, door: Door, admin: Person
+) -> None:
+    account, secret = await with_secret(admin)
+    token = await machine_token(door, account["name"], secret)
+    jwk = json.dumps(ECKey.generate_key("P-256", private=False).as_dict())
+    ends = (stack.clock.now() + timedelta(minutes=1)).isoformat().replace("+00:00", "Z")
+    wanted = {"serviceAccount": account["name"], "publicJwk": jwk}
+    await admin.call("CreateServiceAccountKey", expireTime=ends, **wanted)
+    with refused("ALREADY_EXISTS", "SERVICE_ACCOUNT_KEY_EXISTS"):
+        await admin.call("CreateServiceAccountKey", **wanted)
+    stack.clock.advance(minutes=1)
+    again = await admin.call("CreateServiceAccountKey", **wanted)
+    keys = (await admin.call("ListServiceAccountKeys", serviceAccount=account["name"]))["keys"]
+    assert [key["id"] for key in keys if key["publicJwk"]] == [again["key"]["id"]]
+    await works_everywhere(stack, token)
+
+
 async def test_it_is_known_when_a_key_was_last_used_give_or_take_an_hour(
     stack: Stack, door: Door, admin: Person
 ) -> None:

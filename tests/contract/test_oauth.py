@@ -296,6 +296,14 @@ async def test_of_a_token_that_is_not_good_nothing_is_said(stack: Stack, door: D
     await until_inactive(door, name, secret, ada.token)
 
 
+async def test_a_token_is_not_active_beyond_its_end(stack: Stack, door: Door, ada: Person) -> None:
+    """Others allow for clocks that differ; here the clock is the issuer's."""
+    name, secret = await robot(stack)
+    stack.clock.advance(minutes=10, seconds=1)
+    assert await looked_at(door, name, secret, ada.token) == {"active": False}
+    assert (await ada.call("GetMe"))["id"] == ada.id
+
+
 async def test_introspection_is_for_clients(stack: Stack, door: Door, ada: Person) -> None:
     name, _ = await robot(stack)
     for secret in ("", new_client_secret()):

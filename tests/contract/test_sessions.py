@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 import secrets
 import zlib
 from collections.abc import AsyncIterator
@@ -415,6 +416,19 @@ async def test_a_token_that_need_not_be_sent_has_to_be_good_when_it_is(door: Doo
     with refused("UNAUTHENTICATED", "TOKEN_INVALID"):
         await door.call("Logout", token="nonsense", refreshToken=mine["refreshToken"])
     await refresh(door, mine["refreshToken"])
+
+
+async def test_who_logs_out_late_may_send_a_token_whose_key_is_gone(stack: Stack, door: Door, ada: Person) -> None:
+    mine = await login(ada)
+    header, claims, signature = mine["accessToken"].split(".")
+    head = json.loads(base64.urlsafe_b64decode(header + "==")) | {"kid": "last year's"}
+    header = base64.urlsafe_b64encode(json.dumps(head).encode()).rstrip(b"=").decode()
+    gone = f"{header}.{claims}.{signature}"
+    with refused("UNAUTHENTICATED", "TOKEN_MISSING"):
+        await door.call("Logout", token=gone)  # it says nothing by itself
+    await door.call("Logout", token=gone, refreshToken=mine["refreshToken"])
+    with refused("UNAUTHENTICATED", "REFRESH_TOKEN_INVALID"):
+        await refresh(door, mine["refreshToken"])
 
 
 async def test_logging_out_beside_refreshes_ends_the_session(stack: Stack, door: Door, ada: Person) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from identity_service.tables import feed, mail_tokens, mails, sessions, users
 from tests.support.doors import Door, Json, Refused, refused
 from tests.support.machines import machine_token, provisioned
 from tests.support.mailbox import token_to
-from tests.support.people import PASSWORD, Person, signed_in, signed_up, signed_up_as
+from tests.support.people import PASSWORD, Person, signed_in, signed_up, signed_up_as, verified
 from tests.support.sql import change, rows
 from tests.support.stack import Stack
 
@@ -108,6 +109,26 @@ async def test_only_administrators_give_roles(admin: Person, manager: Person, ro
     assert [(event["action"], event["reason"]) for event in events["auditEvents"]] == [
         ("user.invited", "GLOBAL_ROLE_TOO_LOW")
     ]
+
+
+async def test_whoever_may_not_be_who_the_address_says_gets_no_role(stack: Stack, admin: Person, ada: Person) -> None:
+    """Somebody may have registered with the address of another one, and have chosen the password."""
+    for role in ("MANAGER", "ADMIN"):
+        with refused("FAILED_PRECONDITION", "ADDRESS_NOT_VERIFIED"):
+            await admin.call("UpdateUser", userId=ada.id, user={"role": role, "fullName": "The boss"})
+    assert (await ada.call("GetMe"))["fullName"] != "The boss"
+    await verified(stack, ada)
+    assert (await admin.call("UpdateUser", userId=ada.id, user={"role": "MANAGER"}))["role"] == "MANAGER"
+    invited = await admin.call("CreateUser", user=wanted())
+    assert (await admin.call("UpdateUser", userId=invited["id"], user={"role": "ADMIN"}))["role"] == "ADMIN", (
+        "there is no password but by a token that comes by mail"
+    )
+
+
+async def test_a_role_that_the_mask_leaves_out_may_be_none(stack: Stack, admin: Person, ada: Person) -> None:
+    unknown = {"user": {"fullName": "Ada", "role": 99}, "updateMask": "fullName"}
+    changed = await replace(admin, door=stack.doors["grpc"]).call("UpdateUser", userId=ada.id, **unknown)
+    assert (changed["fullName"], changed["role"]) == ("Ada", "USER")
 
 
 async def test_users_are_read_together_in_the_order_asked_for(manager: Person, ada: Person, stranger: Person) -> None:
@@ -228,6 +249,7 @@ async def test_a_change_of_what_has_changed_since_is_refused(admin: Person) -> N
 async def test_a_role_is_changed_and_the_tokens_of_before_are_told_of(
     stack: Stack, door: Door, admin: Person, ada: Person
 ) -> None:
+    await verified(stack, ada)
     changed = await admin.call("UpdateUser", userId=ada.id, user={"role": "MANAGER"})
     assert changed["role"] == "MANAGER"
     assert (await told_of(stack, ada.id))["TOKENS_INVALIDATED"] == {"token_version": 2}
@@ -415,6 +437,7 @@ async def test_a_machine_administrates_with_the_scope_for_it(stack: Stack, door:
 
 async def test_what_administration_costs(stack: Stack, admin: Person, ada: Person) -> None:
     """In statements; BEGIN and COMMIT are not counted."""
+    await verified(stack, ada)
     me = {"userId": ada.id}
     for rpc, request, cost in (
         ("GetUser", me, 1),

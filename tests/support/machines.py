@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Iterable
-from datetime import timedelta
 
 from chassis.clock import SYSTEM_CLOCK, Clock
 from chassis.secret import Secret
@@ -31,7 +30,7 @@ async def provisioned(
     settings = ProvisionSettings(database_url=identity_url, service_account_secret=secret)
     wanted = Provision(name=name, scopes=frozenset(scopes), audiences=frozenset(audiences), secret=Secret(secret))
     async with provisioning(settings, clock=clock) as commands:
-        await commands.provision(wanted, tokens_live=timedelta(minutes=settings.service_token_minutes))
+        await commands.provision(wanted)
     return secret
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from identity_service.tables import users
 from tests.support.doors import Door, Json
+from tests.support.mailbox import token_to
 from tests.support.sql import change, rows
 from tests.support.stack import Stack
 from work_service.tables import profiles
@@ -55,10 +56,19 @@ async def signed_in(door: Door, email: str, password: str = PASSWORD) -> Person:
     return Person(me["id"], email, tokens["accessToken"], door)
 
 
+async def verified(stack: Stack, person: Person) -> Person:
+    """The same person, whose address is known to be theirs."""
+    await person.door.call("VerifyEmail", token_=await token_to(stack, person.email, "VERIFY_EMAIL"))
+    return person
+
+
 async def signed_up_as(door: Door, identity_url: str, role: str) -> Person:
     """Somebody new who is a manager, or an administrator."""
     somebody = await signed_up(door, role)
-    await change(identity_url, users.update().values(role=role).where(users.c.id == somebody.id))
+    await change(
+        identity_url,
+        users.update().values(role=role, email_verify_time=users.c.create_time).where(users.c.id == somebody.id),
+    )
     return await signed_in(door, somebody.email)
 
 

@@ -172,7 +172,7 @@ class History:
         self.commands = SessionCommands(
             self.db, self.clock, self.passwords, throttles, tokens, mails, secrets=secrets, terms=TERMS
         )
-        self.administration = UserCommands(self.db, self.clock, tokens, mails)
+        self.administration = UserCommands(self.db, self.clock, mails)
         self.queries = SessionQueries(self.db, self.clock, PageTokens(KEY))
         self.revocations = Revocations(self.clock)
         self.place = self.begun_at

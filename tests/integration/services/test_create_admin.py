@@ -84,6 +84,7 @@ async def test_who_was_too_late_gets_another_one(databases: Databases) -> None:
     assert body_of(first)["token"] != body_of(second)["token"]
     (kept,) = await rows(url, select(mail_tokens))
     assert kept.digest == digest_of(body_of(second)["token"]), "the one before it works no more"
+    assert await actions(url) == [("system", "user.invited"), ("system", "password.reset_requested")]
 
 
 async def test_somebody_who_is_there_is_promoted_only_when_that_is_said_and_the_address_is_theirs(

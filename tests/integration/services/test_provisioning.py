@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select, update
 
 from identity_service.tables import service_account_secrets, service_accounts
 from standalone.ports import free_port
 from tests.support.databases import Databases
 from tests.support.machines import new_client_secret
-from tests.support.sql import rows
+from tests.support.sql import change, rows
 
 ROOT = Path(__file__).parents[3]
 WORDS = ("provision-service-account", "work", "--scope", "identity.read", "--audience", "identity")
@@ -49,6 +49,16 @@ async def test_it_can_be_run_again_and_again(databases: Databases, tmp_path: Pat
     kept = await rows(url, select(service_account_secrets))
     assert len(kept) == 2
     assert not any(secret.encode() in row.digest for row in kept)
+
+
+async def test_a_secret_that_was_revoked_does_not_come_back(databases: Databases) -> None:
+    url, secret = databases.clone("identity"), new_client_secret()
+    told = {"IDENTITY_DATABASE_URL": url, "IDENTITY_SERVICE_ACCOUNT_SECRET": secret}
+    await run(*WORDS, **told)
+    await change(url, update(service_account_secrets).values(revoke_time=func.now()))
+    assert await run(*WORDS, **told) == (2, "", "error: This secret was revoked: make another one.")
+    (kept,) = await rows(url, select(service_account_secrets))
+    assert kept.revoke_time is not None
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,7 @@ def test_a_role_made_for_requests_does_not_hurry_its_migrations(databases: Datab
     [
         ([], {}, "nothing to do: neither IDENTITY_DATABASE_URL nor WORK_DATABASE_URL is set"),
         ([], {"WORK_DATABASE_URL": "hush"}, "WORK_DATABASE_URL is not a URL of a database"),
+        ([], {"WORK_DATABASE_URL": "postgresql://w:hush/w"}, "WORK_DATABASE_URL is not a URL of a database"),
         ([], {"WORK_DATABASE_URL": "postgresql://w:hush@127.0.0.1:1/w"}, "WORK_DATABASE_URL: connection failed"),
         ([], {"WORK_DATABASE_URL_FILE": "/nothing"}, "WORK_DATABASE_URL_FILE: cannot read /nothing"),
     ],

@@ -131,6 +131,10 @@ def test_secrets_do_not_print(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError) as caught:
         read(Example, needed="x", also_needed="y")
     assert str(caught.value) == "EXAMPLE_SECRET: must be at least 32 random bytes in base64url"
+    for url in ("postgresql://u:hunter2/d", "postgresql://u:p@ss:hunter2@h:5432/d", "hunter2"):
+        monkeypatch.setenv("DATABASE_URL", url)
+        with pytest.raises(ConfigError, match=r"^DATABASE_URL: is not a URL$"):
+            read(DatabaseSettings)
     settings = DatabaseSettings(database_url=SecretStr("postgresql://u:hunter2@h/d"))
     assert "hunter2" not in repr(settings)
     assert settings.database_url.get_secret_value() == "postgresql+psycopg://u:hunter2@h/d"
