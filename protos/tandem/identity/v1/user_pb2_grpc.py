@@ -137,7 +137,8 @@ class UserServiceServicer:
 
     def UpdateUser(self, request, context):
         """Changes a user: `full_name`, `username` and `role`. A change of role makes the access tokens that they have refused; their
-        sessions go on in the new role. The last administrator keeps the role.
+        sessions go on in the new role. The last administrator keeps the role. Whoever has a password and has not verified the
+        address gets none above USER (FAILED_PRECONDITION, ADDRESS_NOT_VERIFIED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,7 +45,8 @@ class UserServiceStub:
     """Lists users, by default the newest first."""
     UpdateUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.UpdateUserRequest, _user_pb2.UpdateUserResponse]
     """Changes a user: `full_name`, `username` and `role`. A change of role makes the access tokens that they have refused; their
-    sessions go on in the new role. The last administrator keeps the role.
+    sessions go on in the new role. The last administrator keeps the role. Whoever has a password and has not verified the
+    address gets none above USER (FAILED_PRECONDITION, ADDRESS_NOT_VERIFIED).
     """
     DisableUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.DisableUserRequest, _user_pb2.DisableUserResponse]
     """Keeps a user from signing in. All of their sessions end, and their access tokens are refused everywhere within two seconds.
@@ -83,7 +84,8 @@ class UserServiceAsyncStub(UserServiceStub):
     """Lists users, by default the newest first."""
     UpdateUser: _aio.UnaryUnaryMultiCallable[_user_pb2.UpdateUserRequest, _user_pb2.UpdateUserResponse]  # type: ignore[assignment]
     """Changes a user: `full_name`, `username` and `role`. A change of role makes the access tokens that they have refused; their
-    sessions go on in the new role. The last administrator keeps the role.
+    sessions go on in the new role. The last administrator keeps the role. Whoever has a password and has not verified the
+    address gets none above USER (FAILED_PRECONDITION, ADDRESS_NOT_VERIFIED).
     """
     DisableUser: _aio.UnaryUnaryMultiCallable[_user_pb2.DisableUserRequest, _user_pb2.DisableUserResponse]  # type: ignore[assignment]
     """Keeps a user from signing in. All of their sessions end, and their access tokens are refused everywhere within two seconds.
@@ -148,7 +150,8 @@ class UserServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_user_pb2.UpdateUserResponse, _abc.Awaitable[_user_pb2.UpdateUserResponse]]:
         """Changes a user: `full_name`, `username` and `role`. A change of role makes the access tokens that they have refused; their
-        sessions go on in the new role. The last administrator keeps the role.
+        sessions go on in the new role. The last administrator keeps the role. Whoever has a password and has not verified the
+        address gets none above USER (FAILED_PRECONDITION, ADDRESS_NOT_VERIFIED).
         """
 
     @_abc_1.abstractmethod
