@@ -17,6 +17,7 @@ from opentelemetry.trace import SpanKind
 from pydantic import AfterValidator, Field, SecretStr
 from sqlalchemy import Executable, Insert, Row, Select, Table, Update, event, make_url, text
 from sqlalchemy import exc as sqlalchemy_errors
+from sqlalchemy.engine.interfaces import CoreExecuteOptionsParameter
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.dml import Delete
 from sqlalchemy.sql.util import find_tables
@@ -47,6 +48,9 @@ _TRY_AGAIN = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 
 PLANNED_ANEW: Mapping[str, Any] = {"planned_anew": True}
 """Execution options of a statement whose best plan depends on what is asked: no plan is kept for the next time."""
+
+ASKED_ONCE: Mapping[str, Any] = {"asked_once": True}
+"""Execution options of a statement that is large, and hardly ever comes again: it is not kept compiled."""
 
 
 class DatabaseUnavailable(Unavailable):
@@ -169,11 +173,13 @@ class Database:
             return await self._read(statement, parameters)
 
     async def _read(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        options = statement.get_execution_options()
+        kept: CoreExecuteOptionsParameter = {"compiled_cache": None} if "asked_once" in options else {}
         async with self._engine.connect() as connection:
-            if "planned_anew" not in statement.get_execution_options():
-                return (await connection.execute(statement, parameters)).all()
+            if "planned_anew" not in options:
+                return (await connection.execute(statement, parameters, execution_options=kept)).all()
             async with _unprepared(connection):
-                return (await connection.execute(statement, parameters)).all()
+                return (await connection.execute(statement, parameters, execution_options=kept)).all()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:

@@ -388,6 +388,19 @@ async def test_a_search_is_narrowed_by_a_filter(
     assert await found_by(ada, project, "mars") == []
 
 
+async def test_a_word_that_must_not_be_there_is_neither_in_the_task_nor_in_the_comment(
+    ada: Person, project: dict[str, Any]
+) -> None:
+    for title in ("Moon landing", "Crash landing"):
+        task = await ada.call("CreateTask", project=project["id"], task={"title": title})
+        comment = {"text": "landing gear"}
+        await ada.call("CreateComment", project=project["id"], task=str(task["number"]), comment=comment)
+    for query in ("landing -moon", "-moon", "gear -moon"):
+        assert await numbers(ada, project, q=query) == [2], query
+    assert await across(ada, q="gear -moon") == ["Crash landing"]
+    assert [r["task"]["number"] for r in await found_by(ada, project, "gear -moon")] == [2]
+
+
 async def test_words_of_one_task_may_stand_in_title_and_description(
     ada: Person, project: dict[str, Any], tasks: list[dict[str, Any]]
 ) -> None:

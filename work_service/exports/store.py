@@ -16,7 +16,7 @@ from work_service.tables import tags, tasks
 from work_service.tasks.domain import TaskId
 from work_service.tasks.store.rows import task_of
 
-_STATEMENTS = 64
+_STATEMENTS = 16
 _BY_NUMBER = order("", of_one_project=True)
 
 

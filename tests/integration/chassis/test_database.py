@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import Executable, make_url, text
+from sqlalchemy import Executable, literal, make_url, select, text
 
 import chassis.database
-from chassis.database import PLANNED_ANEW, Database, DatabaseSettings
+from chassis.database import ASKED_ONCE, PLANNED_ANEW, Database, DatabaseSettings
 from chassis.telemetry import Telemetry, TelemetrySettings
 from tests.support.databases import Databases
 from tests.support.recording import recording
@@ -187,3 +187,13 @@ async def test_what_is_planned_anew_is_never_prepared(database: Database) -> Non
     one_of_a_size = text("SELECT 1 FROM shoes WHERE size = :size")
     assert await after_ten(one_of_a_size.execution_options(**PLANNED_ANEW)) == 0
     assert await after_ten(one_of_a_size) == 1
+
+
+async def test_what_is_asked_once_is_not_kept(database: Database) -> None:
+    kept = database._engine.sync_engine._compiled_cache
+    assert kept is not None
+    for options in (ASKED_ONCE, {**ASKED_ONCE, **PLANNED_ANEW}):
+        before = len(kept)
+        statement = select(literal(1).label("size")).execution_options(**options)
+        assert [row.size for row in await database.fetch_all(statement)] == [1]
+        assert len(kept) == before

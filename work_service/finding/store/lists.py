@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import takewhile
 from typing import Any
 
@@ -15,6 +14,7 @@ from work_service.access import Caller, Role
 from work_service.details.store import details_of, in_full
 from work_service.finding.domain import OF_ONE_PROJECT, Found, Wanted
 from work_service.finding.store import predicates, scopes
+from work_service.finding.store.keeping import kept
 from work_service.finding.store.predicates import Project
 from work_service.finding.store.scopes import Scope
 from work_service.profiles.store import Named
@@ -22,8 +22,6 @@ from work_service.projects.domain import ProjectNotFound, ProjectRef
 from work_service.tables import DUE_OR_BEFORE_ALL, DUE_OR_NEVER, URGENCY, tasks
 from work_service.tasks.domain import Task
 from work_service.tasks.store.rows import COLUMNS, task_of
-
-_SHAPES = 512  # that many statements are kept; people ask the same few questions again and again
 
 Cursor = Sequence[str | int]
 """Where in its order a task stands: a value for each key."""
@@ -150,7 +148,7 @@ def _with_tie_break(order: Order) -> Order:
     return (*order, Key("id", order[-1].descending))
 
 
-@lru_cache(_SHAPES)
+@kept
 def _listing(shape: Shape) -> Select[Any]:
     steps = _steps(shape)
 
@@ -167,7 +165,7 @@ def _listing(shape: Shape) -> Select[Any]:
     return _planned(shape, listing.select_from(page.source).order_by(*ordered(task)))
 
 
-@lru_cache(_SHAPES)
+@kept
 def _counting(shape: Shape) -> Select[Any]:
     def total(project: Project) -> Select[Any]:
         counted = scopes.within(select(func.count().label("total")).select_from(tasks), project)

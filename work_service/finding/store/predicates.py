@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import (
     CTE,
     ColumnElement,
+    FromClause,
     Integer,
     Text,
     Uuid,
@@ -76,15 +77,23 @@ def says(document: ColumnElement[Any], query: ColumnElement[Any], project: Proje
     return and_(func.numnode(query) > 0, document.bool_op("@@")(sought))
 
 
+def says_of(task: FromClause, comment: FromClause, query: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether a comment says it of its task: what must not be there is in neither of them."""
+    both = task.c.document.concat(comment.c.document)
+    return and_(says(comment.c.document, query), both.bool_op("@@")(query))
+
+
+_SAYING, _SAID, _ABOUT = tasks.alias("saying"), comments.alias("said"), tasks.alias("about")
+
+
 def _has_words(query: ColumnElement[Any], project: Project) -> ColumnElement[bool]:
     """Whether a task says it, or one of its comments."""
-    saying, said, about = tasks.alias("saying"), comments.alias("said"), tasks.alias("about")
-    by_task = select(saying.c.id).where(says(saying.c.document, query, project))
-    by_comment = select(said.c.task_id).where(says(said.c.document, query))
+    by_task = select(_SAYING.c.id).where(says(_SAYING.c.document, query, project))
+    by_comment = select(_SAID.c.task_id).join(_ABOUT, _ABOUT.c.id == _SAID.c.task_id)
+    by_comment = by_comment.where(says_of(_ABOUT, _SAID, query))
     if project is not None:
         by_task = by_task.correlate(project)
-        by_comment = by_comment.join(about, about.c.id == said.c.task_id).where(about.c.project_id == project.c.id)
-        by_comment = by_comment.correlate(project)
+        by_comment = by_comment.where(_ABOUT.c.project_id == project.c.id).correlate(project)
     return tasks.c.id.in_(by_task.union_all(by_comment))
 
 

@@ -6,7 +6,6 @@ everywhere can cost.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Double, Row, Select, Text, Uuid, bindparam, cast, func, literal, select, tuple_
@@ -18,13 +17,13 @@ from work_service.access import Caller, Role
 from work_service.details.store import details_of, in_full
 from work_service.finding.domain import CLOSE_MARK, OPEN_MARK, Found, Match, Place, Snippet, Sought, Source
 from work_service.finding.store import predicates, scopes
+from work_service.finding.store.keeping import kept
 from work_service.finding.store.predicates import ENGLISH, Project
 from work_service.finding.store.scopes import Scope
 from work_service.projects.domain import ProjectNotFound, ProjectRef
 from work_service.tables import comments, tasks
 from work_service.tasks.store.rows import COLUMNS, task_of, with_names
 
-_SHAPES = 256
 _RANKED = 1000
 _BY_LENGTH = 1  # a word weighs less the longer the text is that it stands in
 
@@ -72,7 +71,7 @@ def question(
     return _searching(Shape(Scope.of(caller, project), sought.filter.tree, after is not None, sought.in_full)), given
 
 
-@lru_cache(_SHAPES)
+@kept
 def _searching(shape: Shape) -> Select[Any]:
     page = scopes.page_of(shape.scope, lambda project: _matches(shape, project), _best_first)
     found = page.source.outerjoin(tasks, tasks.c.id == page.rows.c.task_id)
@@ -101,7 +100,7 @@ def _matches(shape: Shape, project: Project) -> Select[Any]:
     said = select(
         comments.c.task_id, comments.c.id.label("comment_id"), _rank(comments.c.document, query).label("rank")
     ).select_from(comments.join(tasks, tasks.c.id == comments.c.task_id))
-    said = scopes.within(said, project).where(predicates.says(comments.c.document, query), *wanted)
+    said = scopes.within(said, project).where(predicates.says_of(tasks, comments, query), *wanted)
     newest = said.order_by(comments.c.id.desc()).limit(_RANKED).subquery("newest")
     best = select(newest).ext(distinct_on(newest.c.task_id))
     by_comment = best.order_by(newest.c.task_id, newest.c.rank.desc(), newest.c.comment_id.desc()).subquery("best")
