@@ -14,6 +14,7 @@ import jwt
 from chassis.auth import EXPIRED_FOR_ALL, SubjectType
 from chassis.clock import Clock
 from chassis.ids import new_id
+from identity_service.config import LONGEST_TOKEN_MINUTES
 from identity_service.keys.ring import KeyRing
 
 AUDIENCES = ("identity", "work")
@@ -21,13 +22,11 @@ SCOPES = ("identity.admin", "identity.mail", "identity.read", "work.read", "work
 """What machines can be allowed to do. People are not limited by scopes."""
 CLIENT = "tandem"
 """The `client_id` of people: they sign in with our own clients."""
-LONGEST_LIFETIME = timedelta(hours=1)
-"""The most that settings allow."""
 
 
 def good_until(now: datetime) -> datetime:
     """When every token that was issued until now has expired, wherever the clocks stand, and whatever was set then."""
-    return now + LONGEST_LIFETIME + EXPIRED_FOR_ALL
+    return now + timedelta(minutes=LONGEST_TOKEN_MINUTES) + EXPIRED_FOR_ALL
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,8 @@ from pydantic_settings import SettingsConfigDict
 from chassis.config import SecretKey
 from chassis.database import DatabaseSettings
 from chassis.server import ServerSettings
-from identity_service.access_tokens import LONGEST_LIFETIME
 
-_LONGEST_TOKEN_MINUTES = LONGEST_LIFETIME // timedelta(minutes=1)
+LONGEST_TOKEN_MINUTES = 60
 _CLIENT_SECRET = re.compile(r"tds_[A-Za-z0-9_-]{43,252}", re.ASCII)
 
 
@@ -51,8 +50,8 @@ class IdentitySettings(ServerSettings, DatabaseSettings):
     """How many passwords are hashed at a time. Each takes the memory below."""
     argon2_memory_kib: int = Field(default=19_456, ge=8)
     argon2_passes: int = Field(default=2, ge=1)
-    access_token_minutes: int = Field(default=10, ge=1, le=_LONGEST_TOKEN_MINUTES)
-    service_token_minutes: int = Field(default=15, ge=1, le=_LONGEST_TOKEN_MINUTES)
+    access_token_minutes: int = Field(default=10, ge=1, le=LONGEST_TOKEN_MINUTES)
+    service_token_minutes: int = Field(default=15, ge=1, le=LONGEST_TOKEN_MINUTES)
     """How long the access token of a service account is good for."""
     session_idle_days: int = Field(default=14, ge=1)
     """How long a session lives without being refreshed."""

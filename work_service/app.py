@@ -137,7 +137,9 @@ async def running(
         shared = Leases(db, clock, leases)
         for name, sweep in {"retention": retention.sweep, "told invitations": announcements.sweep}.items():
             await stack.enter_async_context(shared.periodically(name, sweep, every=SWEEP_EVERY))
-        invitations = InvitationHandlers(InvitationCommands(db, clock), InvitationQueries(db, pages))
+        invitations = InvitationHandlers(
+            InvitationCommands(db, clock, lock_timeout=lock_timeout), InvitationQueries(db, pages)
+        )
         await stack.enter_async_context(
             repeatedly("announcements", announcements.send_due, every=ANNOUNCED_EVERY, woken=heard_of_invitations)
         )

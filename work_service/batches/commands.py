@@ -17,7 +17,7 @@ from work_service.projects import store as projects
 from work_service.projects.domain import ProjectRef
 from work_service.tasks.commands import keep, made
 from work_service.tasks.domain import Links, NamedLinks, NewTask, Task, TaskId, TaskNotFound, TaskRef
-from work_service.tasks.links import resolved
+from work_service.tasks.links import other_links, resolved
 from work_service.tasks.store import locking, writing
 
 _TASKS = TypeAdapter(list[Task])
@@ -102,7 +102,8 @@ class BatchCommands:
             found, role = await locking.tasks_with_role(tx, caller, project_id, ids)
             access.require(role)
             before = [_found(place, task_id, found) for place, task_id in enumerate(ids)]
-            links = await resolved(tx, project_id, [(_path(place), item.links) for place, item in enumerate(items)])
+            named = [other_links(task, item.links) for task, item in zip(before, items, strict=True)]
+            links = await resolved(tx, project_id, [(_path(place), each) for place, each in enumerate(named)])
             after = []
             for place, (item, task, linked) in enumerate(zip(items, before, links, strict=True)):
                 with part(f"requests[{place}]"):

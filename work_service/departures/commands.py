@@ -45,10 +45,28 @@ class Departures:
                 for project_id in await store.projects_of(self._db, user_id):
                     with contextlib.suppress(ProjectNotFound):  # another process was faster
                         await self._leave(gone, project_id)
+                for project_id in await store.invited_to(self._db, user_id):
+                    with contextlib.suppress(ProjectNotFound):
+                        await self._withdraw(gone, project_id)
             except Aborted as error:
                 log.warning("somebody who is gone is settled later", user_id=str(user_id), reason=error.reason)
             else:
                 await store.settled(self._db, user_id, place)
+
+    async def _withdraw(self, gone: Caller, project_id: ProjectId) -> None:
+        """Take back the invitations of somebody who is no member: managers and administrators invite everywhere.
+
+        Raises:
+            ProjectNotFound: It is gone, and the invitations with it.
+        """
+        now, everywhere = self._clock.now(), replace(gone, everywhere=Role.OWNER)
+        async with self._db.transaction() as tx:
+            ref = ProjectRef(project_id, None)
+            await projects.locked_for(tx, everywhere, ref, lock_timeout=self._lock_timeout, deleted_too=True)
+            if await store.is_leaving(tx, gone.user_id):
+                released = await self._release(tx, gone, project_id, gone.user_id, now=now)
+                if released:
+                    await journal.record(tx, *(replace(activity, closed_too=True) for activity in released))
 
     async def _leave(self, gone: Caller, project_id: ProjectId) -> None:
         """Let somebody leave a project, whatever its state: it is given to an heir, or archived, before it is nobody's.

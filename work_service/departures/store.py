@@ -10,10 +10,17 @@ from work_service.access import Role, UserId
 from work_service.departures.domain import Bequest
 from work_service.members.domain import Member
 from work_service.projects.domain import ProjectId
-from work_service.tables import members, profiles
+from work_service.tables import invitations, members, profiles
 
 _LEAVING = select(profiles.c.user_id, profiles.c.place).where(profiles.c.leaving).order_by(profiles.c.user_id)
 _PROJECTS = select(members.c.project_id).where(members.c.user_id == bindparam("user")).order_by(members.c.project_id)
+_INVITED_TO = (
+    select(invitations.c.project_id)
+    .where(invitations.c.inviter_id == bindparam("user"))
+    .distinct()
+    .order_by(invitations.c.project_id)
+)
+_IS_LEAVING = select(profiles.c.user_id).where(profiles.c.user_id == bindparam("user"), profiles.c.leaving)
 _SETTLED = (
     update(profiles)
     .values(leaving=False)
@@ -72,6 +79,16 @@ async def leaving(db: Database) -> Sequence[tuple[UserId, int]]:
 async def projects_of(db: Database, user_id: UserId) -> Sequence[ProjectId]:
     """Where somebody is a member, deleted projects included."""
     return [ProjectId(row.project_id) for row in await db.fetch_all(_PROJECTS, user=user_id)]
+
+
+async def invited_to(db: Database, user_id: UserId) -> Sequence[ProjectId]:
+    """Where somebody has invited others who have not come yet, deleted projects included."""
+    return [ProjectId(row.project_id) for row in await db.fetch_all(_INVITED_TO, user=user_id)]
+
+
+async def is_leaving(tx: Transaction, user_id: UserId) -> bool:
+    """Whether somebody is gone still: who is back is not."""
+    return await tx.find_one(_IS_LEAVING, user=user_id) is not None
 
 
 async def hold(tx: Transaction, project_id: ProjectId, user_id: UserId) -> bool:

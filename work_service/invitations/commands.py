@@ -43,10 +43,11 @@ _CLAIMED_FOR = timedelta(minutes=1)  # well above what identity may take to answ
 class InvitationCommands:
     """One method per use case."""
 
-    def __init__(self, db: Database, clock: Clock) -> None:
-        """Change `db`, at the time that `clock` says."""
+    def __init__(self, db: Database, clock: Clock, *, lock_timeout: timedelta) -> None:
+        """Wait for others who change the same project for up to `lock_timeout`."""
         self._db = db
         self._clock = clock
+        self._lock_timeout = lock_timeout
 
     async def invite_member(self, caller: Caller, project: ProjectRef, email: str, role: Role) -> Invitation:
         """Invite whoever has an address. Nobody is looked for: what is answered, and when, tells nothing of them.
@@ -55,13 +56,16 @@ class InvitationCommands:
 
         Raises:
             ProjectNotFound: There is no such project that the caller may see.
+            ProjectLocked: Others changed who is in it for all that time.
         """
         now = self._clock.now()
         async with self._db.transaction() as tx:
             answered = await attempts.first_answer(tx, caller, _INVITATION, now=now)
             if answered is not None:
                 return answered
-            seen = await projects.get_project(tx, caller, project)
+            # Whoever removes the caller right now takes their invitations along: all of them, or there is none.
+            locked = await projects.locked_for(tx, caller, project, lock_timeout=self._lock_timeout)
+            seen = await projects.get_project(tx, caller, locked)
             _require(seen.my_role, role)
             wanted = Invitation(
                 id=InvitationId(new_id()),

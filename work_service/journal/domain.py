@@ -74,6 +74,7 @@ class Activity:
     """Whether it may happen to a project that is archived or deleted: because it closes the project, or opens it."""
 
 
+_NO_REFERENCES = frozenset({"external_id"})
 _BOOKKEEPING = frozenset({"update_time", "version", "people"})
 
 
@@ -86,7 +87,8 @@ def _changes(before: Any, after: Any) -> Iterator[Change]:
     for field in fields(before):
         old, new = getattr(before, field.name), getattr(after, field.name)
         if old != new and field.name not in _BOOKKEEPING:
-            yield Change(field.name.removesuffix("_id"), _written(old), _written(new))
+            name = field.name if field.name in _NO_REFERENCES else field.name.removesuffix("_id")
+            yield Change(name, _written(old), _written(new))
 
 
 def _written(value: object) -> str | None:

@@ -87,23 +87,7 @@ _RECORD = (
     )
     .add_cte(_ACTIVITIES.cte("activity"))
 )
-_HOLD_OPEN = (
-    select(projects.c.id)
-    .where(projects.c.id == bindparam("project"), _IS_OPEN)
-    .with_for_update(read=True, key_share=True)
-)
 _DELETED = select(projects.c.id).where(_IS_SPOKEN_OF, projects.c.delete_time.is_not(None))
-
-
-async def hold_open(tx: Transaction, project_id: UUID) -> None:
-    """A project that something is taken from, and of which nothing is told, stays open to the end of the transaction.
-
-    Raises:
-        ProjectArchived: It is archived.
-        ConcurrentModification: It was deleted since it was looked at.
-    """
-    if await tx.find_one(_HOLD_OPEN, project=project_id) is None:
-        await _refuse(tx, [project_id])
 
 
 async def record(tx: Transaction, *told: Activity) -> None:

@@ -60,7 +60,7 @@ class RelationCommands:
             if since is None:
                 if kept.kind in ONE_WAY and await store.leads_back(tx, kept):
                     raise CircularRelation(kept.kind)
-                if await store.most(tx, kept) == MOST_RELATIONS:
+                if await store.most(tx, kept) >= MOST_RELATIONS:
                     raise TooManyRelations
                 await store.add(tx, kept, caller.user_id, now=now)
                 told = (Change("kind", None, kind.value), Change("other", None, str(beside.id)))

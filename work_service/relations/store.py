@@ -71,8 +71,12 @@ _FIND = select(relations.c.create_time).where(*_IS_MEANT)
 
 
 def _count(of: str) -> ColumnElement[int]:
+    """Those that are seen: not those with tasks that are deleted."""
     task = bindparam(of, type_=Uuid())
-    return select(func.count()).where(or_(relations.c.task_id == task, relations.c.other_id == task)).scalar_subquery()
+    beside = case((relations.c.task_id == task, relations.c.other_id), else_=relations.c.task_id)
+    seen = select(func.count()).select_from(relations.join(_other, _other.c.id == beside))
+    is_its = or_(relations.c.task_id == task, relations.c.other_id == task)
+    return seen.where(is_its, _other.c.delete_time.is_(None)).scalar_subquery()
 
 
 _MOST = select(func.greatest(_count("from_id"), _count("to_id")).label("most"))

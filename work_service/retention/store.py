@@ -4,11 +4,25 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Delete, Select, Table, Uuid, all_, and_, any_, bindparam, delete, exists, select
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Select,
+    Table,
+    Uuid,
+    all_,
+    and_,
+    any_,
+    bindparam,
+    delete,
+    exists,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from chassis.database import Transaction
-from work_service.tables import projects, tags, tasks
+from work_service.tables import activities, projects, tags, tasks
 from work_service.together import changing
 
 _BEFORE: ColumnElement[Any] = bindparam("before")
@@ -32,6 +46,12 @@ SWEPT: Sequence[tuple[Table, Select[Any]]] = (
 
 # Those that stay are another version then. PostgreSQL would change them, too, and nobody would know.
 _RELEASE_PARTS = changing(and_(tasks.c.parent_id == any_(_IDS), tasks.c.id != all_(_IDS)), parent_id=None)
+# What is told of a task goes with it, wherever that was when it happened.
+_MOVE_ALONG = (
+    update(activities)
+    .values(project_id=tasks.c.project_id)
+    .where(activities.c.project_id == any_(_IDS), tasks.c.id == activities.c.task_id, tasks.c.project_id != all_(_IDS))
+)
 _REMOVE: Mapping[Table, Delete] = {table: delete(table).where(table.c.id == any_(_IDS)) for table, _ in SWEPT}
 
 
@@ -42,4 +62,6 @@ async def sweep(tx: Transaction, table: Table, old: Select[Any], *, before: date
         return 0
     if table is tasks:
         await tx.execute(_RELEASE_PARTS, ids=ids, now=now)
+    elif table is projects:
+        await tx.execute(_MOVE_ALONG, ids=ids)
     return await tx.execute(_REMOVE[table], ids=ids)

@@ -1,11 +1,13 @@
 """What changes categories and labels."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import chain
 
 from pydantic import TypeAdapter
 
 from chassis.clock import Clock
-from chassis.database import Database
+from chassis.database import Database, Transaction
 from chassis.ids import new_id
 from work_service import access
 from work_service.access import Caller
@@ -80,7 +82,7 @@ class TagCommands:
         return await self._change(caller, project, kind, ref, lambda tag: tag.deleted(now=now), "DELETED", etag=etag)
 
     async def undelete_tag(self, caller: Caller, project: ProjectRef, kind: Kind, ref: TagRef) -> Tag:
-        """Bring it back.
+        """Bring it back: with its slug, or with another one if that was given away.
 
         Raises:
             CategoryNotDeleted: It was never gone. LabelNotDeleted, if it is a label.
@@ -111,6 +113,8 @@ class TagCommands:
             access.require(role)
             tag.expect(etag)
             changed = change(tag)
+            if tag.delete_time is not None and changed.delete_time is None:
+                changed = await _with_a_slug(tx, changed)
             if changed is not tag:
                 await store.save(tx, changed)
                 if changed.delete_time is not None:
@@ -118,6 +122,13 @@ class TagCommands:
                 await journal.record(tx, _activity(caller, changed, what, *changes(tag, changed)))
             await attempts.keep(tx, caller, _TAG, changed)
         return changed
+
+
+async def _with_a_slug(tx: Transaction, tag: Tag) -> Tag:
+    for slug in chain([tag.slug], made_slugs(tag.name, otherwise=tag.kind.lower())):
+        if not await store.is_taken(tx, tag, slug):
+            break
+    return replace(tag, slug=slug)
 
 
 def _activity(caller: Caller, tag: Tag, what: str, *changed: Change) -> Activity:

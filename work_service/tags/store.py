@@ -84,8 +84,11 @@ _ADD = (
     .values({column.name: bindparam(column.name) for column in _COLUMNS})
     .on_conflict_do_nothing(index_elements=[tags.c.project_id, tags.c.kind, tags.c.slug], index_where=_IS_LIVE)
 )
-_SAVED = ("name", "color", "update_time", "delete_time", "version")
+_SAVED = ("name", "slug", "color", "update_time", "delete_time", "version")
 _SAVE = update(tags).values({name: bindparam(f"new_{name}") for name in _SAVED}).where(tags.c.id == bindparam("tag"))
+_SLUG_IS_TAKEN = select(tags.c.id).where(
+    tags.c.project_id == bindparam("project"), _IS_OF_KIND, tags.c.slug == bindparam("the_slug"), _IS_LIVE
+)
 
 _HAS_IT: Mapping[Kind, ColumnElement[bool]] = {
     Kind.CATEGORY: tasks.c.category_id == bindparam("tag"),
@@ -156,6 +159,12 @@ async def add(tx: Transaction, tag: Tag) -> bool:
     with _refusals(tag.kind):
         added = await tx.execute(_ADD, **{column.name: getattr(tag, column.name) for column in _COLUMNS})
     return added == 1
+
+
+async def is_taken(tx: Transaction, tag: Tag, slug: str) -> bool:
+    """Whether another one of its kind and project has that slug."""
+    row = await tx.find_one(_SLUG_IS_TAKEN, project=tag.project_id, kind=tag.kind.value, the_slug=slug)
+    return row is not None
 
 
 async def save(tx: Transaction, tag: Tag) -> None:

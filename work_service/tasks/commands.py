@@ -1,6 +1,6 @@
 """What changes tasks."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from chassis.clock import Clock
 from chassis.database import Database, Transaction
+from chassis.errors import part
 from chassis.ids import new_id
 from work_service import access
 from work_service.access import Caller, UserId
@@ -24,6 +25,7 @@ from work_service.tags.domain import Kind, LabelNotFound, TagId, TagRef
 from work_service.tasks.domain import (
     AssigneeNotMember,
     Circular,
+    ExternalIdTaken,
     NamedLinks,
     NewTask,
     Place,
@@ -34,7 +36,7 @@ from work_service.tasks.domain import (
     TaskNotFound,
     TaskRef,
 )
-from work_service.tasks.links import resolved
+from work_service.tasks.links import other_links, resolved
 from work_service.tasks.store import assigning, linking, locking, reading, writing
 
 _TASK = TypeAdapter(Task)
@@ -121,7 +123,7 @@ class TaskCommands:
         now = self._clock.now()
 
         async def edited(tx: Transaction, task: Task) -> Task:
-            (linked,) = await resolved(tx, task.project_id, [("task", links)])
+            (linked,) = await resolved(tx, task.project_id, [("task", other_links(task, links))])
             return task.edited({**edit, **linked}, now=now)
 
         return await self._change(caller, project, ref, edited, etag=etag)
@@ -331,6 +333,7 @@ async def made(
         )
         for (new, _), linked, number in zip(wanted.values(), links, numbers, strict=True)
     ]
+    await _expect_free(tx, {path: task for path, task in zip(wanted, tasks, strict=True) if task.external_id})
     await begin(tx, caller, tasks)
     return tasks
 
@@ -376,6 +379,8 @@ async def keep(
     if not changed:
         return kept
     changed = await _relieved(tx, changed)
+    if len(changed) > 1:
+        await _exchange_external_ids(tx, changed)
     await writing.save(tx, *(after for _, after in changed.values()))
     parts = {
         after.id: path
@@ -386,9 +391,7 @@ async def keep(
     for task_id, path in parts.items():
         if task_id in circular:
             raise Circular(f"{path}.parent")
-    await journal.record(tx, *(_activity(caller, before, after) for before, after in changed.values()))
-    for left in {before.project_id for before, after in changed.values() if after.project_id != before.project_id}:
-        await journal.hold_open(tx, left)
+    await journal.record(tx, *(told for pair in changed.values() for told in _activities(caller, *pair)))
     return kept | {path: after for path, (_, after) in changed.items()}
 
 
@@ -412,8 +415,39 @@ async def _relieved(tx: Transaction, changed: Mapping[str, tuple[Task, Task]]) -
     return {**changed, **nobodys}
 
 
-def _activity(caller: Caller, before: Task, after: Task) -> Activity:
-    return Activity(
+async def _exchange_external_ids(tx: Transaction, changed: Mapping[str, tuple[Task, Task]]) -> None:
+    """Let tasks hand their external ids to each other, in whatever order they are saved.
+
+    Raises:
+        ExternalIdTaken: Another task has the external id of one of them.
+    """
+    others = {path: pair for path, pair in changed.items() if pair[0].external_id != pair[1].external_id}
+    given_away = [before.id for before, _ in others.values() if before.external_id is not None]
+    if given_away:
+        await writing.take_external_ids(tx, given_away)
+    await _expect_free(tx, {path: after for path, (_, after) in others.items() if after.external_id is not None})
+
+
+async def _expect_free(tx: Transaction, wanted: Mapping[str, Task]) -> None:
+    """Say which one of several tasks cannot have its external id: the constraint does not know where it is from.
+
+    Raises:
+        ExternalIdTaken: Another task has it.
+    """
+    if len(wanted) < 2:
+        return
+    (project_id,) = {task.project_id for task in wanted.values()}
+    taken = await writing.external_ids_taken(tx, project_id, [task.external_id for task in wanted.values()])
+    for path, task in wanted.items():
+        with part(path.removesuffix(".task")):
+            if task.external_id in taken:
+                raise ExternalIdTaken
+        taken.add(task.external_id)
+
+
+def _activities(caller: Caller, before: Task, after: Task) -> Iterator[Activity]:
+    """What is told where a task is, and where it was: that project has a task less."""
+    told = Activity(
         project_id=after.project_id,
         task_id=after.id,
         actor=caller,
@@ -421,6 +455,10 @@ def _activity(caller: Caller, before: Task, after: Task) -> Activity:
         changes=changes(before, after),
         at=after.update_time,
     )
+    yield told
+    if after.project_id != before.project_id:
+        task = FieldChange("task", str(before.id), None)
+        yield replace(told, project_id=before.project_id, task_id=None, changes=(task, *told.changes))
 
 
 def _verb(before: Task, after: Task) -> Verb:

@@ -7,7 +7,7 @@ from chassis.errors import FieldViolation
 from work_service.projects.domain import ProjectId
 from work_service.tags import store as tags
 from work_service.tags.domain import Kind, TagId, TagRef
-from work_service.tasks.domain import Links, NamedLinks, ReferenceNotFound, TaskId, TaskRef
+from work_service.tasks.domain import Links, NamedLinks, ReferenceNotFound, Task, TaskId, TaskRef
 from work_service.tasks.store import linking, reading
 
 KnownTags = Mapping[tuple[Kind, TagRef], TagId]
@@ -32,6 +32,16 @@ async def resolved(tx: Transaction, project_id: ProjectId, named: Sequence[tuple
     if missing:
         raise ReferenceNotFound(*missing)
     return [_meant(links, known, wholes) for _, links in named]
+
+
+def other_links(task: Task, named: NamedLinks) -> NamedLinks:
+    """Those that would be others than the task has: its parent may be deleted, and is its parent still."""
+    parent = named.get("parent")
+    if parent is None or parent.id is None or parent.id != task.parent_id:
+        return named
+    others = named.copy()
+    del others["parent"]
+    return others
 
 
 async def known_tags(tx: Transaction, project_id: ProjectId, named: Sequence[NamedLinks]) -> KnownTags:

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from chassis import locks
 from chassis.database import Transaction, waiting
+from chassis.errors import part
 from work_service.access import Caller, Role
 from work_service.projects import store as projects_store
 from work_service.projects.domain import ProjectId, ProjectRef
@@ -134,7 +135,8 @@ async def locked_many(
             **any_of_these(refs),
         )
     if not rows:
-        raise TaskNotFound
+        with part("requests[0]"):
+            raise TaskNotFound
     return ProjectId(rows[0].project_id), ids_by_ref(rows)
 
 

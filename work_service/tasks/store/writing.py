@@ -1,15 +1,17 @@
 """Tasks that are new, or another than before."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from operator import attrgetter
 
-from sqlalchemy import Integer, bindparam, insert, update
+from sqlalchemy import Integer, Text, Uuid, any_, bindparam, insert, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from chassis.database import ConcurrentModification, Database, Transaction, refusals
 from work_service.projects.domain import ProjectId, ProjectNotFound
 from work_service.tables import task_counters, tasks
-from work_service.tasks.domain import ExternalIdTaken, Task
-from work_service.tasks.store.rows import COLUMNS, row_of
+from work_service.tasks.domain import ExternalIdTaken, Task, TaskId
+from work_service.tasks.store.rows import COLUMNS, TASK_IS_LIVE, row_of
 
 _NEXT_NUMBERS = (
     update(task_counters)
@@ -28,6 +30,15 @@ _SAVE = (
         }
     )
     .where(tasks.c.id == bindparam("task"), tasks.c.version == bindparam("replaced"))
+)
+_TAKE_EXTERNAL_IDS = (
+    update(tasks).values(external_id=None).where(tasks.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))))
+)
+_EXTERNAL_IDS_TAKEN = select(tasks.c.external_id).where(
+    tasks.c.project_id == bindparam("project"),
+    tasks.c.external_id == any_(bindparam("wanted", type_=ARRAY(Text))),
+    tasks.c.external_id.is_not(None),
+    TASK_IS_LIVE,
 )
 _REFUSALS = {"tasks_external_id_key": ExternalIdTaken}
 _SOON = timedelta(milliseconds=100)
@@ -53,6 +64,17 @@ async def add(tx: Transaction, *added: Task) -> None:
     """
     with refusals(_REFUSALS):
         await tx.execute_many(_ADD, [row_of(task) for task in added])
+
+
+async def take_external_ids(tx: Transaction, ids: Sequence[TaskId]) -> None:
+    """Let tasks have no external ids, until they are saved right after this."""
+    await tx.execute(_TAKE_EXTERNAL_IDS, ids=ids)
+
+
+async def external_ids_taken(tx: Transaction, project_id: ProjectId, wanted: Sequence[str | None]) -> set[str | None]:
+    """Those of the external ids that tasks of the project have."""
+    rows = await tx.fetch_all(_EXTERNAL_IDS_TAKEN, project=project_id, wanted=wanted)
+    return {row.external_id for row in rows}
 
 
 async def save(tx: Transaction, *saved: Task) -> None:
