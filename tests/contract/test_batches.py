@@ -122,10 +122,75 @@ async def test_what_they_cannot_be_linked_with_is_named(
     with refused("FAILED_PRECONDITION", "CIRCULAR"):
         circle = [{"taskRef": str(n), "task": {"parent": str(n % 3 + 1)}} for n in (1, 2, 3)]
         await ada.call("BatchUpdateTasks", project=project["id"], requests=circle)
-    with refused("ALREADY_EXISTS", "EXTERNAL_ID_TAKEN"):
+    with refused("ALREADY_EXISTS", "EXTERNAL_ID_TAKEN") as said:
         same = [{"task": {"title": "x", "externalId": "X-1"}}] * 2
         await ada.call("BatchCreateTasks", project=project["id"], requests=same)
+    assert said[0].metadata["request"] == "requests[1]"
     assert await listed(ada, project) == tasks
+
+
+async def test_who_has_the_external_id_already_is_no_riddle(
+    ada: Person, project: dict[str, Any], tasks: list[dict[str, Any]]
+) -> None:
+    def update(number: int, name: str) -> dict[str, Any]:
+        return {"taskRef": str(number), "task": {"externalId": name}, "updateMask": "externalId"}
+
+    name = {"project": project["id"]}
+    await ada.call("UpdateTask", **name, taskRef="1", task={"externalId": "X-1"})
+    for rpc, wanted in (
+        ("BatchCreateTasks", [{"task": {"title": "x", "externalId": each}} for each in ("X-0", "X-1", "X-2")]),
+        ("BatchUpdateTasks", [update(2, "X-0"), update(3, "X-1")]),
+    ):
+        with refused("ALREADY_EXISTS", "EXTERNAL_ID_TAKEN") as said:
+            await ada.call(rpc, **name, requests=wanted)
+        assert said[0].metadata["request"] == "requests[1]"
+    # They hand them to each other, in either order, and nobody else's is touched.
+    await ada.call("BatchUpdateTasks", **name, requests=[update(2, "X-2"), update(3, "X-3")])
+    swapped = [update(1, "X-2"), update(2, "X-3"), update(3, "X-1")]
+    changed = (await ada.call("BatchUpdateTasks", **name, requests=swapped))["tasks"]
+    assert [task["externalId"] for task in changed] == ["X-2", "X-3", "X-1"]
+    assert [task["externalId"] for task in await listed(ada, project)] == ["X-2", "X-3", "X-1"]
+    given = [update(1, "X-1"), update(3, "")]
+    assert [t["externalId"] for t in (await ada.call("BatchUpdateTasks", **name, requests=given))["tasks"]] == [
+        "X-1",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rpc", "bad"),
+    [
+        ("BatchUpdateTasks", {"taskRef": "77", "task": {"title": "x"}}),
+        ("BatchTransitionTasks", {"task": "77", "status": "DONE"}),
+        ("BatchDeleteTasks", {"task": "77"}),
+    ],
+)
+async def test_where_none_is_there_the_first_is_named(
+    ada: Person, project: dict[str, Any], rpc: str, bad: dict[str, Any]
+) -> None:
+    with refused("NOT_FOUND", "TASK_NOT_FOUND") as said:
+        await ada.call(rpc, project=project["id"], requests=[bad])
+    assert said[0].metadata["request"] == "requests[0]"
+
+
+@pytest.mark.parametrize("together", [False, True])
+async def test_a_task_can_be_put_as_it_is_while_its_whole_is_deleted(
+    ada: Person, project: dict[str, Any], tasks: list[dict[str, Any]], *, together: bool
+) -> None:
+    name = {"project": project["id"]}
+    await ada.call("UpdateTask", **name, taskRef="2", task={"parent": "1"})
+    await ada.call("DeleteTask", **name, task="1")
+    part = await ada.call("GetTask", **name, task="2")
+    assert part["parent"] == tasks[0]["id"]
+    whole = {key: part[key] for key in ("title", "description", "status", "priority", "parent")}
+    request = {"taskRef": "2", "task": whole | {"title": "renamed"}, "updateMask": ",".join(whole)}
+    if together:
+        (changed,) = (await ada.call("BatchUpdateTasks", **name, requests=[request]))["tasks"]
+    else:
+        changed = await ada.call("UpdateTask", **name, **request)
+    assert (changed["title"], changed["parent"]) == ("renamed", part["parent"])
+    with refused("INVALID_ARGUMENT", "REFERENCE_NOT_FOUND"):
+        await ada.call("UpdateTask", **name, taskRef="3", task={"parent": tasks[0]["id"]})
 
 
 async def test_an_attempt_that_is_made_again_changes_nothing_more(ada: Person, project: dict[str, Any]) -> None:
@@ -230,7 +295,16 @@ async def test_a_task_moves_with_what_hangs_on_it(ada: Person, stranger: Person,
     assert (part["parent"], part["etag"]) == ("", "2")
     told = (await ada.call("ListActivities", **name))["activities"]
     assert told[0]["verb"] == "task_moved"
-    assert {"field": "project", "old": project["id"], "new": there["id"]} in told[0]["changes"]
+    to_there = {"field": "project", "old": project["id"], "new": there["id"]}
+    assert to_there in told[0]["changes"]
+    assert [each["verb"] for each in told].count("task_moved") == 1
+    left = (await ada.call("ListActivities", project=project["id"]))["activities"][0]
+    assert (left["verb"], left["task"], left["changes"][0]) == (
+        "task_moved",
+        "",
+        {"field": "task", "old": task["id"], "new": ""},
+    )
+    assert to_there in left["changes"], "those who stay learn where it went"
     assert await ada.call("MoveTask", **name, destination=there["id"]) == moved
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from chassis.clock import SYSTEM_CLOCK
 from chassis.database import Database, DatabaseSettings
 from chassis.ids import new_id
+from tests.contract.test_concurrency import wait_for_a_lock
 from tests.contract.test_departures import gone
 from tests.contract.test_project_states import verbs
 from tests.contract.test_transfer import roles
@@ -22,6 +23,7 @@ from tests.support.recording import recording
 from tests.support.sql import change, rows
 from tests.support.stack import Stack
 from work_service.access import Permission
+from work_service.invitations import store
 from work_service.invitations.commands import Arrivals
 from work_service.tables import invitations, profiles
 
@@ -154,6 +156,51 @@ async def test_who_goes_takes_their_invitations_along(
     other = await ada.call("CreateProject", project={"title": "Other"})
     await invited(ada, other, second_self.email)
     await arrived(stack, other, second_self)
+    assert await roles(stack, project) == {ada.id: "OWNER"}
+
+
+async def test_an_administrator_who_is_gone_leaves_no_invitations_although_they_were_no_member(
+    stack: Stack, door: Door, ada: Person, admin: Person, project: dict[str, Any]
+) -> None:
+    await known(stack, admin)
+    guest, own = an_address(), an_address()
+    await invited(ada, project, own)
+    await invited(admin, project, guest, "OWNER")
+    assert await waiting(stack, project) == sorted([own, guest])
+    await gone(stack, admin)
+    assert await waiting(stack, project) == [own]
+    assert (await verbs(stack, project["id"]))[-1] == "invitation_revoked"
+
+
+@pytest.mark.parametrize("way_out", ["RemoveMember", "LeaveProject"])
+async def test_who_is_removed_while_they_invite_leaves_no_invitation(
+    monkeypatch: pytest.MonkeyPatch,
+    stack: Stack,
+    ada: Person,
+    stranger: Person,
+    project: dict[str, Any],
+    way_out: str,
+) -> None:
+    await ada.call("AddMember", project=project["id"], userId=stranger.id, role="MAINTAINER")
+    added, going_on = asyncio.Event(), asyncio.Event()
+    add = store.add
+
+    async def slowly(*invitation: Any, **more: Any) -> Any:
+        outcome = await add(*invitation, **more)
+        added.set()
+        await going_on.wait()
+        return outcome
+
+    monkeypatch.setattr(store, "add", slowly)
+    inviting = asyncio.create_task(invited(stranger, project, an_address()))
+    await added.wait()
+    out = {"RemoveMember": (ada, {"userId": stranger.id}), "LeaveProject": (stranger, {})}
+    who, more = out[way_out]
+    going = asyncio.create_task(who.call(way_out, project=project["id"], **more))
+    await wait_for_a_lock(stack.work_url)
+    going_on.set()
+    await asyncio.gather(inviting, going)
+    assert await waiting(stack, project) == []
     assert await roles(stack, project) == {ada.id: "OWNER"}
 
 

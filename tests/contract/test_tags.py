@@ -127,6 +127,18 @@ async def test_one_that_is_deleted_can_be_restored_unless_its_name_is_taken(tags
         await tags.undelete(made["id"])
 
 
+async def test_one_whose_slug_was_given_away_comes_back_with_another(tags: Tags) -> None:
+    made = await tags.create("Design")
+    await tags.update("design", name="UX")
+    await tags.delete("design")
+    other = await tags.create("Design")
+    assert other["slug"] == made["slug"]
+    restored = await tags.undelete(made["id"])
+    assert (restored["name"], restored["slug"]) == ("UX", "ux")
+    assert await tags.get("ux") == restored
+    assert await tags.get("design") == other
+
+
 async def test_one_of_another_project_is_not_there(tags: Tags, ada: Person) -> None:
     other = Tags(ada, (await ada.call("CreateProject", project={"title": "Other"}))["id"], (tags.one, tags.many))
     made = await other.create("Bug")

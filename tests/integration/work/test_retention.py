@@ -74,6 +74,20 @@ async def test_what_was_deleted_long_ago_goes_with_all_that_hangs_on_it(
         assert (await ada.call("CreateTask", project=kept["id"], task={"title": "x"}))["number"] == 6
 
 
+async def test_what_a_task_was_before_it_moved_does_not_go_with_where_it_was(databases: Databases) -> None:
+    async with running_stack(databases) as stack:
+        ada = await signed_up(stack.doors["grpc"], "Ada")
+        kept, gone = await a_project(ada, "Kept"), await a_project(ada, "Gone")
+        moved = await ada.call("MoveTask", project=gone["id"], task="1", destination=kept["id"])
+        name = {"project": kept["id"], "task": moved["id"]}
+        before = [each["verb"] for each in (await ada.call("ListActivities", **name))["activities"]]
+        assert before[0] == "task_moved"
+        assert before[-1] == "task_created"
+        await ada.call("DeleteProject", project=gone["id"])
+        await swept(stack, in_days=31)
+        assert [each["verb"] for each in (await ada.call("ListActivities", **name))["activities"]] == before
+
+
 async def wait_for_a_row(stack: Stack) -> None:
     """Return once somebody waits for a row that another transaction holds."""
     waiting = text(
