@@ -18,7 +18,7 @@ from tests.contract.test_project_states import verbs
 from tests.contract.test_transfer import roles
 from tests.support.doors import Door, refused
 from tests.support.mailbox import token_to
-from tests.support.people import Person, known, signed_up
+from tests.support.people import Person, known, signed_up, signed_up_as
 from tests.support.recording import recording
 from tests.support.sql import change, rows
 from tests.support.stack import Stack
@@ -162,6 +162,7 @@ async def test_who_goes_takes_their_invitations_along(
 async def test_an_administrator_who_is_gone_leaves_no_invitations_although_they_were_no_member(
     stack: Stack, door: Door, ada: Person, admin: Person, project: dict[str, Any]
 ) -> None:
+    await signed_up_as(door, stack.identity_url, "ADMIN")  # there is always one
     await known(stack, admin)
     guest, own = an_address(), an_address()
     await invited(ada, project, own)

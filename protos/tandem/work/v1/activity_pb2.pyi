@@ -22,7 +22,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Activity(_message.Message):
-    """Somebody did something: one for each change."""
+    """Somebody did something: one for each change; of a move, one in either project."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -107,7 +107,7 @@ class CategoryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UndeleteCategory(self, request, context):
-        """Restores a category, unless its name has been given to another one.
+        """Restores a category, unless its name has been given to another one. It has another slug then, if that was given away.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

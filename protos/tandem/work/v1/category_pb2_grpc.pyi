@@ -44,7 +44,7 @@ class CategoryServiceStub:
     DeleteCategory: _grpc.UnaryUnaryMultiCallable[_category_pb2.DeleteCategoryRequest, _category_pb2.DeleteCategoryResponse]
     """Deletes a category, and takes it from the tasks that have it. It can be restored; the tasks stay without it."""
     UndeleteCategory: _grpc.UnaryUnaryMultiCallable[_category_pb2.UndeleteCategoryRequest, _category_pb2.UndeleteCategoryResponse]
-    """Restores a category, unless its name has been given to another one."""
+    """Restores a category, unless its name has been given to another one. It has another slug then, if that was given away."""
 
 @_typing.type_check_only
 class CategoryServiceAsyncStub(CategoryServiceStub):
@@ -62,7 +62,7 @@ class CategoryServiceAsyncStub(CategoryServiceStub):
     DeleteCategory: _aio.UnaryUnaryMultiCallable[_category_pb2.DeleteCategoryRequest, _category_pb2.DeleteCategoryResponse]  # type: ignore[assignment]
     """Deletes a category, and takes it from the tasks that have it. It can be restored; the tasks stay without it."""
     UndeleteCategory: _aio.UnaryUnaryMultiCallable[_category_pb2.UndeleteCategoryRequest, _category_pb2.UndeleteCategoryResponse]  # type: ignore[assignment]
-    """Restores a category, unless its name has been given to another one."""
+    """Restores a category, unless its name has been given to another one. It has another slug then, if that was given away."""
 
 class CategoryServiceServicer(metaclass=_abc_1.ABCMeta):
     """The categories of a project: a task has one at the most."""
@@ -113,6 +113,6 @@ class CategoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _category_pb2.UndeleteCategoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_category_pb2.UndeleteCategoryResponse, _abc.Awaitable[_category_pb2.UndeleteCategoryResponse]]:
-        """Restores a category, unless its name has been given to another one."""
+        """Restores a category, unless its name has been given to another one. It has another slug then, if that was given away."""
 
 def add_CategoryServiceServicer_to_server(servicer: CategoryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

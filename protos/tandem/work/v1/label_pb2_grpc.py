@@ -107,7 +107,7 @@ class LabelServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UndeleteLabel(self, request, context):
-        """Restores a label, unless its name has been given to another one.
+        """Restores a label, unless its name has been given to another one. It has another slug then, if that was given away.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

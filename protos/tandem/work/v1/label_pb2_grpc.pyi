@@ -44,7 +44,7 @@ class LabelServiceStub:
     DeleteLabel: _grpc.UnaryUnaryMultiCallable[_label_pb2.DeleteLabelRequest, _label_pb2.DeleteLabelResponse]
     """Deletes a label, and takes it from the tasks that have it. It can be restored; the tasks stay without it."""
     UndeleteLabel: _grpc.UnaryUnaryMultiCallable[_label_pb2.UndeleteLabelRequest, _label_pb2.UndeleteLabelResponse]
-    """Restores a label, unless its name has been given to another one."""
+    """Restores a label, unless its name has been given to another one. It has another slug then, if that was given away."""
 
 @_typing.type_check_only
 class LabelServiceAsyncStub(LabelServiceStub):
@@ -62,7 +62,7 @@ class LabelServiceAsyncStub(LabelServiceStub):
     DeleteLabel: _aio.UnaryUnaryMultiCallable[_label_pb2.DeleteLabelRequest, _label_pb2.DeleteLabelResponse]  # type: ignore[assignment]
     """Deletes a label, and takes it from the tasks that have it. It can be restored; the tasks stay without it."""
     UndeleteLabel: _aio.UnaryUnaryMultiCallable[_label_pb2.UndeleteLabelRequest, _label_pb2.UndeleteLabelResponse]  # type: ignore[assignment]
-    """Restores a label, unless its name has been given to another one."""
+    """Restores a label, unless its name has been given to another one. It has another slug then, if that was given away."""
 
 class LabelServiceServicer(metaclass=_abc_1.ABCMeta):
     """The labels of a project: a task has up to 50 of them."""
@@ -113,6 +113,6 @@ class LabelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _label_pb2.UndeleteLabelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_label_pb2.UndeleteLabelResponse, _abc.Awaitable[_label_pb2.UndeleteLabelResponse]]:
-        """Restores a label, unless its name has been given to another one."""
+        """Restores a label, unless its name has been given to another one. It has another slug then, if that was given away."""
 
 def add_LabelServiceServicer_to_server(servicer: LabelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -245,7 +245,7 @@ class TaskServiceServicer:
     def MoveTask(self, request, context):
         """Moves a task to another project, where it gets a number of its own and stands last. It keeps its id, its comments, and
         its assignee if they are a member there. Its category, labels, parent and relations stay behind, and its parts stand for
-        themselves. Who moves a task needs to be a developer of both projects.
+        themselves. Both projects are told. Who moves a task needs to be a developer of both.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -70,7 +70,7 @@ class TaskServiceStub:
     MoveTask: _grpc.UnaryUnaryMultiCallable[_task_pb2.MoveTaskRequest, _task_pb2.MoveTaskResponse]
     """Moves a task to another project, where it gets a number of its own and stands last. It keeps its id, its comments, and
     its assignee if they are a member there. Its category, labels, parent and relations stay behind, and its parts stand for
-    themselves. Who moves a task needs to be a developer of both projects.
+    themselves. Both projects are told. Who moves a task needs to be a developer of both.
     """
     BatchGetTasks: _grpc.UnaryUnaryMultiCallable[_task_pb2.BatchGetTasksRequest, _task_pb2.BatchGetTasksResponse]
     """Gets up to 100 tasks of a project, in the order in which they were asked for: all of them, or none."""
@@ -145,7 +145,7 @@ class TaskServiceAsyncStub(TaskServiceStub):
     MoveTask: _aio.UnaryUnaryMultiCallable[_task_pb2.MoveTaskRequest, _task_pb2.MoveTaskResponse]  # type: ignore[assignment]
     """Moves a task to another project, where it gets a number of its own and stands last. It keeps its id, its comments, and
     its assignee if they are a member there. Its category, labels, parent and relations stay behind, and its parts stand for
-    themselves. Who moves a task needs to be a developer of both projects.
+    themselves. Both projects are told. Who moves a task needs to be a developer of both.
     """
     BatchGetTasks: _aio.UnaryUnaryMultiCallable[_task_pb2.BatchGetTasksRequest, _task_pb2.BatchGetTasksResponse]  # type: ignore[assignment]
     """Gets up to 100 tasks of a project, in the order in which they were asked for: all of them, or none."""
@@ -301,7 +301,7 @@ class TaskServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_task_pb2.MoveTaskResponse, _abc.Awaitable[_task_pb2.MoveTaskResponse]]:
         """Moves a task to another project, where it gets a number of its own and stands last. It keeps its id, its comments, and
         its assignee if they are a member there. Its category, labels, parent and relations stay behind, and its parts stand for
-        themselves. Who moves a task needs to be a developer of both projects.
+        themselves. Both projects are told. Who moves a task needs to be a developer of both.
         """
 
     @_abc_1.abstractmethod
