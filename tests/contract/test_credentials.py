@@ -85,14 +85,18 @@ async def test_a_weak_new_password_is_refused_with_a_reason(stack: Stack, ada: P
     await ada.door.call("ResetPassword", token_=token, newPassword=NEW_PASSWORD)  # the token works on
 
 
+async def guess_twice(person: Person) -> None:
+    for _ in range(2):
+        with refused("INVALID_ARGUMENT", "WRONG_PASSWORD"):
+            await person.call("ChangePassword", currentPassword="not it", newPassword=NEW_PASSWORD)
+
+
 async def test_a_reset_forgets_what_was_guessed_with_somebody_elses_session(databases: Databases) -> None:
     async with running_stack(databases, identity_settings={"own_password_attempts": 2}) as stack:
         stack.clock.stop()
         for door in stack.doors.values():
             ada = await signed_up(door)
-            for _ in range(2):
-                with refused("INVALID_ARGUMENT", "WRONG_PASSWORD"):
-                    await ada.call("ChangePassword", currentPassword="not it", newPassword=NEW_PASSWORD)
+            await guess_twice(ada)
             await door.call("ResetPassword", token_=await reset_token(stack, ada), newPassword=NEW_PASSWORD)
             ada = await signed_in(door, ada.email, NEW_PASSWORD)
             await ada.call("ChangePassword", currentPassword=NEW_PASSWORD, newPassword=PASSWORD)
@@ -103,17 +107,13 @@ async def test_guessing_with_somebody_elses_session_gets_slower(databases: Datab
         stack.clock.stop()
         for door in stack.doors.values():
             ada = await signed_up(door)
-            for _ in range(2):
-                with refused("INVALID_ARGUMENT", "WRONG_PASSWORD"):
-                    await ada.call("ChangePassword", currentPassword="not it", newPassword=NEW_PASSWORD)
+            await guess_twice(ada)
             with refused("RESOURCE_EXHAUSTED", "RATE_LIMITED") as said:
                 await ada.call("ChangePassword", currentPassword=PASSWORD, newPassword=NEW_PASSWORD)
             assert said[0].retry_after
             stack.clock.advance(seconds=2)
             await ada.call("ChangePassword", currentPassword=PASSWORD, newPassword=NEW_PASSWORD)
-            for _ in range(2):  # what was right has cleared what was wrong
-                with refused("INVALID_ARGUMENT", "WRONG_PASSWORD"):
-                    await ada.call("ChangePassword", currentPassword="not it", newPassword=NEW_PASSWORD)
+            await guess_twice(ada)  # what was right has cleared what was wrong
 
 
 @pytest.mark.parametrize("hashed", [bcrypted, pbkdf2])
