@@ -21,6 +21,7 @@ from sqlalchemy.engine.interfaces import CoreExecuteOptionsParameter
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.dml import Delete
 from sqlalchemy.sql.util import find_tables
+from sqlalchemy.util import LRUCache
 
 from chassis.config import Settings
 from chassis.errors import Aborted, DomainError, Unavailable
@@ -30,7 +31,8 @@ log = structlog.get_logger()
 
 _CONNECT_TIMEOUT_S = 5
 _POOL_TIMEOUT_S = 5  # a request that waits longer for a connection is better told so
-_SUMMARIES = 1_000  # of statements that are remembered: filters make ever new ones
+_SUMMARIES = 1_000  # of statements that are remembered
+_RARE = 24  # statements of ASKED_RARELY that are kept compiled: each may take a megabyte
 _RECYCLE_S = 1800  # so that connections follow a fail-over or a new address of the server
 
 _ALIVE: Mapping[str, Any] = {
@@ -49,8 +51,8 @@ _TRY_AGAIN = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 PLANNED_ANEW: Mapping[str, Any] = {"planned_anew": True}
 """Execution options of a statement whose best plan depends on what is asked: no plan is kept for the next time."""
 
-ASKED_ONCE: Mapping[str, Any] = {"asked_once": True}
-"""Execution options of a statement that is large, and hardly ever comes again: it is not kept compiled."""
+ASKED_RARELY: Mapping[str, Any] = {"asked_rarely": True}
+"""Execution options of a statement of which callers can think up ever new ones: few of them are remembered."""
 
 
 class DatabaseUnavailable(Unavailable):
@@ -139,6 +141,7 @@ class Database:
         """Use `opened`."""
         self._engine = engine
         self._probes = probes
+        self._rare = LRUCache[Any, Any](_RARE)
         self._transactional = engine.execution_options(isolation_level="READ COMMITTED")
         self._listeners: dict[str, list[Callable[[], None]]] = {}
 
@@ -174,7 +177,7 @@ class Database:
 
     async def _read(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
         options = statement.get_execution_options()
-        kept: CoreExecuteOptionsParameter = {"compiled_cache": None} if "asked_once" in options else {}
+        kept: CoreExecuteOptionsParameter = {"compiled_cache": self._rare} if "asked_rarely" in options else {}
         async with self._engine.connect() as connection:
             if "planned_anew" not in options:
                 return (await connection.execute(statement, parameters, execution_options=kept)).all()
@@ -325,7 +328,9 @@ def _trace(engine: AsyncEngine, telemetry: Telemetry) -> None:
         _connection, _cursor, statement, _parameters, context, _executemany = happening
         summary = known.get(statement)
         if summary is None:
-            summary = known[statement] = _summary(getattr(context, "invoked_statement", None), statement)
+            summary = _summary(getattr(context, "invoked_statement", None), statement)
+            if "asked_rarely" not in context.execution_options:
+                known[statement] = summary
             if len(known) > _SUMMARIES:
                 known.popitem(last=False)
         attributes = {"db.system.name": "postgresql", "db.namespace": namespace, "db.query.summary": summary}

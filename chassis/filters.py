@@ -196,19 +196,6 @@ class Words:
 Node = All | Either | Not | Compared | Present | Words
 
 
-def terms(node: Node | None) -> int:
-    """How many things it asks."""
-    match node:
-        case None:
-            return 0
-        case All(parts) | Either(parts):
-            return sum(map(terms, parts))
-        case Not(part):
-            return terms(part)
-        case _:
-            return 1
-
-
 @dataclass(frozen=True, slots=True)
 class Filter:
     """A filter that was read."""

@@ -166,9 +166,9 @@ class ServiceAccountAdministration:
             if jwk is None:
                 await store.add_secret(tx, key.id, account.id, digest_of(secret), now, expire_time=expire_time)
             else:
-                for other in alike:  # it may be the same key, which shall work again
-                    if other not in live:
-                        await store.revoke_key(tx, account.id, other.id, now)
+                for other in alike:
+                    if other not in live and other.public_jwk is not None and other.public_jwk["kid"] == jwk["kid"]:
+                        await store.revoke_key(tx, account.id, other.id, now)  # it is to work again
                 await store.add_public_key(tx, key, account.id, jwk)
             await _remember(tx, by, Action.SERVICE_ACCOUNT_KEY_CREATED, account, now, key=str(key.id))
         return key, secret

@@ -113,7 +113,7 @@ async def secrets_of(tx: Transaction, account_id: ServiceAccountId) -> Sequence[
 
 
 async def was_revoked(tx: Transaction, account_id: ServiceAccountId, digest: bytes) -> bool:
-    """Whether an administrator has revoked that secret of the account."""
+    """Whether that secret of the account was revoked: by hand, or by an earlier version to make room."""
     row = await tx.find_one(_WAS_REVOKED, account=account_id, digest=digest)
     return row is not None and bool(row.revoked)
 

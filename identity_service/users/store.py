@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from chassis.conditions import Conditions, bound, parameter
-from chassis.database import Database, Transaction, refusals
+from chassis.database import ASKED_RARELY, Database, Transaction, refusals
 from chassis.tables import INSTANT
 from identity_service.accounts.domain import EmailTaken, Role, User, UserId, UsernameTaken, UserNotFound
 from identity_service.accounts.store import ADMINISTRATES, COLUMNS, HAS_PASSWORD, user
@@ -128,6 +128,7 @@ async def list_users(
         question = question.where(users.c.disabled if wanted.disabled else ~users.c.disabled)
     if wanted.filter.tree is not None:
         question = question.where(_UserConditions(_FILTERED).of(wanted.filter.tree))
+        question = question.execution_options(**ASKED_RARELY)
         given |= bound(wanted.filter, written=lambda value: value.value if isinstance(value, Role) else value)
     if after is not None:
         here, there = tuple_(key, users.c.id), tuple_(_AFTER[order.field], bindparam("after_id", type_=Uuid))

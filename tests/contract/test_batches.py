@@ -142,6 +142,8 @@ async def test_who_has_the_external_id_already_is_no_riddle(
     for rpc, wanted in (
         ("BatchCreateTasks", [{"task": {"title": "x", "externalId": each}} for each in ("X-0", "X-1", "X-2")]),
         ("BatchUpdateTasks", [update(2, "X-0"), update(3, "X-1")]),
+        ("BatchCreateTasks", [{"task": {"title": "x"}}, {"task": {"title": "x", "externalId": "X-1"}}]),
+        ("BatchUpdateTasks", [{"taskRef": "2", "task": {"title": "x"}}, update(3, "X-1")]),
     ):
         with refused("ALREADY_EXISTS", "EXTERNAL_ID_TAKEN") as said:
             await ada.call(rpc, **name, requests=wanted)

@@ -5,7 +5,22 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import FromClause, Row, Select, and_, bindparam, case, delete, func, null, or_, select, true, update
+from sqlalchemy import (
+    FromClause,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    null,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from chassis.database import Database, Transaction
@@ -69,19 +84,22 @@ _IS_THEIRS = and_(
     profiles.c.disabled.is_(False),
     profiles.c.deleted.is_(False),
 )
+# By somebody who is there: who is gone lets nobody in, also where they were no member, and whenever that is heard.
+_inviters = profiles.alias("inviters")
+_IS_MEANT = ~exists().where(_inviters.c.user_id == invitations.c.inviter_id, _inviters.c.deleted)
 _IS_OPEN = and_(projects.c.delete_time.is_(None), projects.c.state != "ARCHIVED")
 _met: FromClause = invitations.join(profiles, _IS_THEIRS)
 _MET = select(invitations.c.id, profiles.c.user_id)
 _DUE = (
     _MET.select_from(_met.join(projects, projects.c.id == invitations.c.project_id))
-    .where(_IS_OPEN)
+    .where(_IS_OPEN, _IS_MEANT)
     .order_by(invitations.c.id)
     .limit(bindparam("limit"))
 )
 _HOLD = (
     select(*_COLUMNS)
     .select_from(_met)
-    .where(invitations.c.id == bindparam("invitation"), profiles.c.user_id == bindparam("user"))
+    .where(invitations.c.id == bindparam("invitation"), profiles.c.user_id == bindparam("user"), _IS_MEANT)
     .with_for_update()
 )
 

@@ -40,6 +40,7 @@ from work_service.tasks.links import other_links, resolved
 from work_service.tasks.store import assigning, linking, locking, reading, writing
 
 _TASK = TypeAdapter(Task)
+_ALONE = "task"  # where in a request that is about one
 
 Change = Callable[[Transaction, Task], Awaitable[Task]]
 """What becomes of a task, under its lock."""
@@ -77,7 +78,7 @@ class TaskCommands:
             answered = await attempts.first_answer(tx, caller, _TASK, now=now)
             if answered is not None:
                 return answered
-            (task,) = await made(tx, caller, seen.id, {"task": (new, links)}, numbers, creator, now=now)
+            (task,) = await made(tx, caller, seen.id, {_ALONE: (new, links)}, numbers, creator, now=now)
             await attempts.keep(tx, caller, _TASK, task)
         return task
 
@@ -123,7 +124,7 @@ class TaskCommands:
         now = self._clock.now()
 
         async def edited(tx: Transaction, task: Task) -> Task:
-            (linked,) = await resolved(tx, task.project_id, [("task", other_links(task, links))])
+            (linked,) = await resolved(tx, task.project_id, [(_ALONE, other_links(task, links))])
             return task.edited({**edit, **linked}, now=now)
 
         return await self._change(caller, project, ref, edited, etag=etag)
@@ -272,7 +273,7 @@ class TaskCommands:
             task, role = await locking.task_with_role(tx, caller, *locked, deleted_too=deleted_too)
             access.require(role)
             task.expect(etag)
-            changed = (await keep(tx, caller, {"task": (task, await change(tx, task))}))["task"]
+            changed = (await keep(tx, caller, {_ALONE: (task, await change(tx, task))}))[_ALONE]
             await attempts.keep(tx, caller, _TASK, changed)
         return changed
 
@@ -379,7 +380,7 @@ async def keep(
     if not changed:
         return kept
     changed = await _relieved(tx, changed)
-    if len(changed) > 1:
+    if _ALONE not in changed:
         await _exchange_external_ids(tx, changed)
     await writing.save(tx, *(after for _, after in changed.values()))
     parts = {
@@ -429,12 +430,12 @@ async def _exchange_external_ids(tx: Transaction, changed: Mapping[str, tuple[Ta
 
 
 async def _expect_free(tx: Transaction, wanted: Mapping[str, Task]) -> None:
-    """Say which one of several tasks cannot have its external id: the constraint does not know where it is from.
+    """Say which task of several cannot have its external id: the constraint does not know where it is from.
 
     Raises:
         ExternalIdTaken: Another task has it.
     """
-    if len(wanted) < 2:
+    if not wanted or _ALONE in wanted:
         return
     (project_id,) = {task.project_id for task in wanted.values()}
     taken = await writing.external_ids_taken(tx, project_id, [task.external_id for task in wanted.values()])

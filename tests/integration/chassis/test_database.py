@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from sqlalchemy import Executable, literal, make_url, select, text
 
 import chassis.database
-from chassis.database import ASKED_ONCE, PLANNED_ANEW, Database, DatabaseSettings
+from chassis.database import ASKED_RARELY, PLANNED_ANEW, Database, DatabaseSettings
 from chassis.telemetry import Telemetry, TelemetrySettings
 from tests.support.databases import Databases
 from tests.support.recording import recording
@@ -189,11 +189,18 @@ async def test_what_is_planned_anew_is_never_prepared(database: Database) -> Non
     assert await after_ten(one_of_a_size) == 1
 
 
-async def test_what_is_asked_once_is_not_kept(database: Database) -> None:
-    kept = database._engine.sync_engine._compiled_cache
-    assert kept is not None
-    for options in (ASKED_ONCE, {**ASKED_ONCE, **PLANNED_ANEW}):
-        before = len(kept)
-        statement = select(literal(1).label("size")).execution_options(**options)
-        assert [row.size for row in await database.fetch_all(statement)] == [1]
-        assert len(kept) == before
+async def test_of_what_is_asked_rarely_little_is_kept(url: str) -> None:
+    settings = DatabaseSettings(database_url=SecretStr(url), database_pool_size=1)
+    with recording("shoes") as recorded:
+        async with Database.opened(settings, recorded.telemetry) as database:
+            kept = database._engine.sync_engine._compiled_cache
+            assert kept is not None
+            await sizes(database)
+            before = len(kept)
+            for number in range(100):
+                asked = select(literal(number).label(f"size_{number}"))
+                for options in (ASKED_RARELY, {**ASKED_RARELY, **PLANNED_ANEW}):
+                    found = await database.fetch_all(asked.execution_options(**options))
+                    assert [tuple(row) for row in found] == [(number,)]
+            assert len(kept) - before <= 2, "what goes around a statement that is planned anew"
+            assert 0 < len(database._rare) <= 48

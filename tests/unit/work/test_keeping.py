@@ -2,32 +2,44 @@
 
 import gc
 import weakref
+from typing import Any
 
 import pytest
+from sqlalchemy import Select
 
-from chassis.filters import read_filter, terms
+from chassis.filters import read_filter
 from chassis.ids import new_id
 from work_service.access import Caller, UserId
-from work_service.finding.domain import Wanted, fields, order
-from work_service.finding.store import lists
+from work_service.finding.domain import Sought, Wanted, fields, order
+from work_service.finding.store import lists, searches
 from work_service.projects.domain import ProjectRef
 
 ADA = UserId(new_id())
+CALLER = Caller(user_id=ADA, everywhere=None, request_id="r")
 
 
-@pytest.mark.parametrize(("number", "is_kept"), [(0, True), (1, True), (8, True), (9, False), (50, False)])
+def asked(project: ProjectRef | None, text: str, *, search: bool) -> Select[Any]:
+    read = read_filter(text, fields(ADA, of_one_project=project is not None))
+    if search:
+        return searches.question(CALLER, project, Sought("moon", read), after=None, limit=20)[0]
+    by = order("", of_one_project=project is not None)
+    return lists.question(CALLER, project, Wanted(filter=read), by, after=None, limit=20)[0]
+
+
+@pytest.mark.parametrize("search", [False, True])
 @pytest.mark.parametrize("project", [None, ProjectRef.read("web")])
-def test_what_is_large_is_not_remembered(project: ProjectRef | None, number: int, *, is_kept: bool) -> None:
-    """A filter of 50 words is some megabyte of statement, and there are more of them than anybody has memory."""
-    caller = Caller(user_id=ADA, everywhere=None, request_id="r")
-    text = " ".join(f"-a{word}" if word % 2 else f"a{word}" for word in range(number))
-    wanted = Wanted(filter=read_filter(text, fields(ADA, of_one_project=project is not None)))
-    assert terms(wanted.filter.tree) == number
-    first, _ = lists.question(caller, project, wanted, order("", of_one_project=False), after=None, limit=20)
-    again, _ = lists.question(caller, project, wanted, order("", of_one_project=False), after=None, limit=20)
-    assert (first is again) is is_kept
-    assert str(first) == str(again)
+def test_few_of_those_are_remembered_that_callers_think_up(project: ProjectRef | None, *, search: bool) -> None:
+    """Each of them may take a megabyte, and there are more of them than anybody has memory."""
+    plain = asked(project, "", search=search)
+    first = asked(project, "moon -mars", search=search)
+    assert asked(project, "venus -pluto", search=search) is first, "what words they are makes no other statement"
+    assert not plain.get_execution_options().get("asked_rarely")
+    assert first.get_execution_options().get("asked_rarely")
     seen = weakref.ref(first)
-    del first, again
+    del first
+    for number in range(24):
+        signs = ("-" if number >> place & 1 else "" for place in range(5))
+        asked(project, " ".join(f"{sign}a" for sign in signs), search=search)
     gc.collect()
-    assert (seen() is not None) is is_kept
+    assert seen() is None
+    assert asked(project, "", search=search) is plain

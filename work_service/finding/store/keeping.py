@@ -1,7 +1,4 @@
-"""Which statements are kept: people ask the same few questions again and again.
-
-A statement of a large filter takes the better part of a megabyte, and anybody can think of ever new ones.
-"""
+"""Which statements are kept: people ask the same few questions again and again."""
 
 from collections.abc import Callable, Hashable
 from functools import lru_cache, wraps
@@ -9,12 +6,12 @@ from typing import Any, Final, Protocol, TypeVar
 
 from sqlalchemy import Select
 
-from chassis.database import ASKED_ONCE
-from chassis.filters import Node, terms
+from chassis.database import ASKED_RARELY
+from chassis.filters import Node
 
-_MOST: Final = 128
-_LARGEST: Final = 8
-"""Terms of a filter."""
+_PLAIN: Final = 256
+_FILTERED: Final = 24
+"""A statement with a filter may take the better part of a megabyte, and anybody can think of ever new ones."""
 
 
 class Shape(Hashable, Protocol):
@@ -30,13 +27,12 @@ S = TypeVar("S", bound=Shape)
 
 
 def kept(build: Callable[[S], Select[Any]]) -> Callable[[S], Select[Any]]:
-    """Keep what was built last, unless it is large."""
-    remembered = lru_cache(_MOST)(build)
+    """Keep the statements that were asked for last."""
+    plain = lru_cache(_PLAIN)(build)
+    filtered = lru_cache(_FILTERED)(lambda shape: build(shape).execution_options(**ASKED_RARELY))
 
     @wraps(build)
     def built(shape: S) -> Select[Any]:
-        if terms(shape.tree) <= _LARGEST:
-            return remembered(shape)
-        return build(shape).execution_options(**ASKED_ONCE)
+        return plain(shape) if shape.tree is None else filtered(shape)
 
     return built

@@ -86,11 +86,13 @@ def says_of(task: FromClause, comment: FromClause, query: ColumnElement[Any]) ->
 _SAYING, _SAID, _ABOUT = tasks.alias("saying"), comments.alias("said"), tasks.alias("about")
 
 
-def _has_words(query: ColumnElement[Any], project: Project) -> ColumnElement[bool]:
+def _has_words(query: ColumnElement[Any], project: Project, *, may_negate: bool) -> ColumnElement[bool]:
     """Whether a task says it, or one of its comments."""
     by_task = select(_SAYING.c.id).where(says(_SAYING.c.document, query, project))
-    by_comment = select(_SAID.c.task_id).join(_ABOUT, _ABOUT.c.id == _SAID.c.task_id)
-    by_comment = by_comment.where(says_of(_ABOUT, _SAID, query))
+    by_comment = select(_SAID.c.task_id)
+    by_comment = by_comment.where(says_of(_ABOUT, _SAID, query) if may_negate else says(_SAID.c.document, query))
+    if may_negate or project is not None:
+        by_comment = by_comment.join(_ABOUT, _ABOUT.c.id == _SAID.c.task_id)
     if project is not None:
         by_task = by_task.correlate(project)
         by_comment = by_comment.where(_ABOUT.c.project_id == project.c.id).correlate(project)
@@ -141,7 +143,7 @@ _TYPED: Mapping[str, Callable[[Project], ColumnElement[bool]]] = {
     "unassigned": lambda _: tasks.c.assignee_id.is_(None),
     "due_before": lambda _: _due < bindparam("due_before", type_=_due.type),
     "due_after": lambda _: and_(_IS_DUE, _due >= bindparam("due_after", type_=_due.type)),
-    "q": lambda project: _has_words(websearch("q"), project),
+    "q": lambda project: _has_words(websearch("q"), project, may_negate=True),
     "category_id": _linked("category.id", "category_id"),
     "category_slug": _linked("category", "category_slug"),
     "label_id": _linked("labels.id", "label_id"),
@@ -218,7 +220,7 @@ class _TaskConditions(Conditions):
         return and_(_IS_DUE, holds) if field == "due_time" and comparator in {">", ">="} else holds
 
     def words(self, value: int) -> ColumnElement[bool]:
-        return _has_words(_phrase(value), self._project)
+        return _has_words(_phrase(value), self._project, may_negate=False)
 
 
 def _phrase(value: int) -> ColumnElement[Any]:

@@ -150,5 +150,6 @@ async def tasks_with_role(
     """
     rows = await tx.fetch_all(_GET_THESE, project=project_id, ids=list(ids), **projects_store.seen_by(caller))
     if not rows:
-        raise TaskNotFound
+        with part("requests[0]"):
+            raise TaskNotFound
     return {TaskId(row.id): task_of(row) for row in rows}, caller.role(rows[0].role)

@@ -42,8 +42,8 @@ class MethodPolicy(_message.Message):
         SIGNED_IN: MethodPolicy._Access.ValueType  # 2
         """Anyone with a valid access token. A machine's token also has to hold the method's `scope`."""
         TOKEN_OPTIONAL: MethodPolicy._Access.ValueType  # 3
-        """Anyone. The caller is known by the token that is sent, if there is one. A bad one is refused; one that has expired
-        or was revoked counts as none.
+        """Anyone. The caller is known by the token that is sent, if there is one. A bad one is refused; one that has expired,
+        was revoked, or is signed with a key that is not published, counts as none.
         """
         SERVICE: MethodPolicy._Access.ValueType  # 4
         """Machines only: service accounts whose token holds the method's `scope`."""
@@ -58,8 +58,8 @@ class MethodPolicy(_message.Message):
     SIGNED_IN: MethodPolicy.Access.ValueType  # 2
     """Anyone with a valid access token. A machine's token also has to hold the method's `scope`."""
     TOKEN_OPTIONAL: MethodPolicy.Access.ValueType  # 3
-    """Anyone. The caller is known by the token that is sent, if there is one. A bad one is refused; one that has expired
-    or was revoked counts as none.
+    """Anyone. The caller is known by the token that is sent, if there is one. A bad one is refused; one that has expired,
+    was revoked, or is signed with a key that is not published, counts as none.
     """
     SERVICE: MethodPolicy.Access.ValueType  # 4
     """Machines only: service accounts whose token holds the method's `scope`."""
