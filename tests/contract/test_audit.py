@@ -12,7 +12,7 @@ from sqlalchemy import Row, func, select
 from chassis.ids import new_id
 from identity_service.tables import audit_events, users
 from tests.support.doors import Door, Json, RestDoor
-from tests.support.people import Person, signed_up, signed_up_as
+from tests.support.people import Person, signed_up, signed_up_as, verified
 from tests.support.sql import change, rows
 from tests.support.stack import Stack
 
@@ -52,7 +52,7 @@ async def kept_by(stack: Stack, actor: str) -> Sequence[Row[Any]]:
 async def test_every_act_leaves_exactly_one_event(
     stack: Stack, door: Door, admin: Person, rpc: str, more: Json, action: str, said: Json
 ) -> None:
-    ada = await signed_up(door, "Ada")
+    ada = await verified(stack, await signed_up(door, "Ada"))
     behind: dict[str, Json] = {"EnableUser": {"disabled": True}, "UndeleteUser": {"delete_time": stack.clock.now()}}
     if rpc in behind:
         await change(stack.identity_url, users.update().values(**behind[rpc]).where(users.c.id == ada.id))
@@ -127,6 +127,7 @@ async def test_events_are_found_by_who_what_and_when(stack: Stack, admin: Person
 
 
 async def test_an_event_says_who_did_what_to_whom_and_from_where(stack: Stack, admin: Person, ada: Person) -> None:
+    await verified(stack, ada)
     await admin.call("UpdateUser", userId=ada.id, user={"role": "MANAGER"}, request_id="the-promotion")
     (event,) = (await admin.call("ListAuditEvents", userId=ada.id, action="user.role_changed"))["auditEvents"]
     assert datetime.fromisoformat(event["eventTime"]) <= stack.clock.now()

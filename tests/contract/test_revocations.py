@@ -12,7 +12,7 @@ from identity_service.tables import feed
 from tests.contract.test_tokens import parts
 from tests.support.databases import Databases
 from tests.support.doors import Door, Json, Refused, refused
-from tests.support.people import PASSWORD, Person, known, signed_in, signed_up, signed_up_as
+from tests.support.people import PASSWORD, Person, known, signed_in, signed_up, signed_up_as, verified
 from tests.support.sql import change, rows
 from tests.support.stack import Stack, running_stack
 
@@ -81,7 +81,7 @@ async def test_what_administrators_do_to_people_is_done_to_their_tokens_everywhe
     stack: Stack, door: Door, ada: Person, stranger: Person, rpc: str, more: Json
 ) -> None:
     admin = await signed_up_as(door, stack.identity_url, "ADMIN")
-    await works_everywhere(ada)
+    await works_everywhere(await verified(stack, ada))
     await admin.call(rpc, userId=ada.id, **more)
     await is_refused_everywhere(ada)
     for other in (stranger, admin):
@@ -91,7 +91,7 @@ async def test_what_administrators_do_to_people_is_done_to_their_tokens_everywhe
 async def test_whoever_is_given_another_role_goes_on_with_the_next_token(stack: Stack, door: Door, ada: Person) -> None:
     admin = await signed_up_as(door, stack.identity_url, "ADMIN")
     mine = await door.call("Login", email=ada.email, password=PASSWORD)
-    await admin.call("UpdateUser", userId=ada.id, user={"role": "MANAGER"})
+    await admin.call("UpdateUser", userId=(await verified(stack, ada)).id, user={"role": "MANAGER"})
     await is_refused_everywhere(ada)
     next_token = (await door.call("Refresh", refreshToken=mine["refreshToken"]))["accessToken"]
     await works_everywhere(Person(ada.id, ada.email, next_token, door))
