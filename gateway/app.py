@@ -1,6 +1,7 @@
 """The composition root: everything that the gateway is made of, in the order it is built."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Container
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from gateway.asgi.headers import Accepted
 from gateway.asgi.load import Load
 from gateway.asgi.metrics import Exposition, Metrics
 from gateway.asgi.route import Route
+from gateway.asgi.server import speaks
 from gateway.asgi.telling import Telling
 from gateway.config import GatewayConfig
 from gateway.descriptors import Binding, Contract, ContractUnusable, Method
@@ -33,7 +35,7 @@ from gateway.rates.limiter import Limiter
 from gateway.rates.principals import Principals, Quota, Tiers
 from gateway.rates.shared import Shared
 from gateway.rates.windows import Memory
-from gateway.routes import Routes
+from gateway.routes import ANY_METHOD, Routes
 from gateway.templates import Template, TemplateError
 from gateway.transcode.request import PASSWORD, USERNAME, Leniency, Request
 from gateway.transcode.response import Response, Spelling
@@ -45,6 +47,7 @@ from gateway.upstream.health import Checks
 log = structlog.get_logger()
 
 SERVICE_NAME = "gateway"
+_SPOKEN = re.compile(r"[\x20-\x7e]*")  # what a value of a header is made of
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,7 @@ async def _contract(config: GatewayConfig) -> tuple[Contract, tuple[Upstream, ..
             raise ConfigError("GATEWAY_DESCRIPTORS and GATEWAY_REFLECT: the contract has one source")
         servers = {address: await reflection.learned(address) for address in config.reflect}
         own = tuple(Upstream(name, address) for address, server in servers.items() for name in server.services)
-        return descriptors.parsed(reflection.together(servers.values())), (*own, *config.upstreams)
+        return descriptors.parsed(reflection.together(servers)), (*own, *config.upstreams)
     if config.descriptors is None or not config.upstreams:
         raise ConfigError("missing GATEWAY_DESCRIPTORS, GATEWAY_UPSTREAMS; or GATEWAY_REFLECT instead of both")
     return descriptors.load(config.descriptors), config.upstreams
@@ -209,6 +212,10 @@ def _route(method: Method, binding: Binding, request: Request, response: Respons
         raise ContractUnusable("only the messages of a stream have ids")
     if not 200 <= rest.success_status <= 299:
         raise ContractUnusable(f"{rest.success_status} is not the status of a success")
+    if not speaks(binding.verb) and binding.verb != ANY_METHOD:
+        raise ContractUnusable(f"{binding.verb} is no method of HTTP that can be received")
+    if not _SPOKEN.fullmatch(rest.cache_control):
+        raise ContractUnusable("cache_control is no value of a header")
     if rest.error_style not in WRITERS:
         raise ContractUnusable(f"{int(rest.error_style)} is not an error style")
     reads = only_reads(method, binding)

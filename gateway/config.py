@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -12,10 +13,15 @@ from chassis.config import Settings, listed, read
 from chassis.proxies import Networks
 from gateway.asgi.headers import forwardable, returnable
 from gateway.rates.principals import Quota
-from gateway.upstream.channels import Upstream
+from gateway.upstream.channels import SLACK, Upstream
 
 _ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+")
+_ADDRESS = re.compile(r"(dns|unix|unix-abstract|ipv4|ipv6|vsock|xds):.+|.+:[0-9]{1,5}")
+"""As gRPC has them: with a scheme, or host and port."""
 _TIER = re.compile(r"([^=]+)=([0-9]{1,9})/([0-9]{1,9})")
+
+
+_LARGEST_MESSAGE = 2**31 - 1 - SLACK  # gRPC counts in 32 bits
 
 
 def _upstreams(value: Any) -> Any:
@@ -24,7 +30,7 @@ def _upstreams(value: Any) -> Any:
 
 def _upstream(text: str) -> Upstream:
     name, equals, address = text.partition("=")
-    if not (name and equals and address):
+    if not (name and equals and _ADDRESS.fullmatch(address)):
         raise ValueError(f"expected NAME=HOST:PORT, not {text}")
     return Upstream(name, address)
 
@@ -65,7 +71,14 @@ def _tier(text: str) -> tuple[str, Quota]:
 
 
 def _redis(url: SecretStr | None) -> SecretStr | None:
-    if url is not None and not url.get_secret_value().startswith(("redis://", "rediss://")):
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url.get_secret_value())
+        is_one = parts.scheme in {"redis", "rediss"} and (parts.port or True)
+    except ValueError:  # whose words may be a part of the password
+        is_one = False
+    if not is_one:
         raise ValueError("expected redis://HOST:PORT or rediss://HOST:PORT")
     return url
 
@@ -98,9 +111,9 @@ class GatewayConfig(Settings):
     """How long a stream may last; then the client connects again."""
     heartbeat_s: float = Field(default=20, gt=0)
     """How long a stream of events may be silent: less than the half minute after which common proxies cut it."""
-    largest_body: int = Field(default=4 * 1024 * 1024, gt=0)
+    largest_body: int = Field(default=4 * 1024 * 1024, gt=0, le=_LARGEST_MESSAGE)
     """In bytes. In a stream of requests, each line may be as large."""
-    largest_answer: int = Field(default=32 * 1024 * 1024, gt=0)
+    largest_answer: int = Field(default=32 * 1024 * 1024, gt=0, le=_LARGEST_MESSAGE)
     """In bytes of protobuf. More than what may be asked: a hundred tasks that a few words change come back whole."""
     most_requests: int = Field(default=1000, gt=0)
     """How many requests may be under way at a time; more are refused with 503."""

@@ -194,7 +194,8 @@ def _claimed(node: _Node[T], verb: str | None, method: str | None, seen: set[str
         if seen is not None:
             seen.update(claims)
         return None
-    return claims.get(method) or claims.get(ANY_METHOD)
+    # HEAD is looked for by itself, and then as GET.
+    return claims.get(method) or (claims.get(ANY_METHOD) if method != "HEAD" else None)
 
 
 def _nothing_here() -> Refusal:

@@ -104,9 +104,11 @@ class Door:
         self._limiter = limiter
         self._browsers = browsers or Browsers()
         self._relays: set[Relay] = set()
+        self._is_ending = False
 
     def end_streams(self) -> None:
-        """Tell every client of a stream that the gateway is about to go."""
+        """Tell every client of a stream that the gateway is about to go. No more streams begin."""
+        self._is_ending = True
         for relay in [*self._relays]:
             relay.end()
 
@@ -139,7 +141,7 @@ class Door:
                 await exchange.write(send, reply, said, patience_s=self._limits.longest_deadline_s)
                 if isinstance(reply, Reply) and reply.probe:
                     return
-        except Gone:
+        except (Gone, asyncio.CancelledError):  # the latter when the grace period is over: the answer breaks off
             log.debug("the client has left the stream", request_id=exchange.request_id)
         finally:
             exchange.leave()
@@ -176,7 +178,7 @@ class Door:
         said = said_by(route, sent)
         if route.upload is not None:
             messages = self._messages(exchange, route, values, said)
-            request = await anext(messages)
+            request = await uploads.begun(messages, patience_s=limits.deadline_s)
         else:
             body, content_type = await exchange.body(
                 route.body, largest=limits.largest_body, patience_s=limits.deadline_s
@@ -242,7 +244,9 @@ class Door:
         timeout = headers.timeout_s(exchange.headers, default=longest, longest=longest)
         span = self._telling.traced(exchange).calling(route.method, metadata)
         call = rpc(metadata=metadata, timeout=timeout)
-        return await self._answer(exchange, call, span, uploads.answer(exchange, call, first, rest))
+        patience_s = self._limits.longest_deadline_s
+        answering = uploads.answer(exchange, call, first, rest, patience_s=patience_s)
+        return await self._answer(exchange, call, span, answering)
 
     async def _answer(self, exchange: Exchange, call: Any, span: Span | None, answering: Awaitable[bytes]) -> bytes:
         limits = self._limits
@@ -307,6 +311,8 @@ class Door:
         Raises:
             Refusal: The server refused at once.
         """
+        if self._is_ending:
+            raise shutting_down()
         limits = self._limits
         longest = limits.longest_stream_s
         timeout = headers.timeout_s(exchange.headers, default=longest, longest=longest)

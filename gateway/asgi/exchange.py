@@ -89,6 +89,7 @@ class Exchange:
 
     __slots__ = (
         "_began",
+        "_is_asked_for",
         "_receive",
         "_scope",
         "admission",
@@ -112,6 +113,7 @@ class Exchange:
         self._began = time.time_ns()
         self._scope = scope
         self._receive = receive
+        self._is_asked_for = False
         self.method: str = scope["method"]
         self.path: bytes = scope["raw_path"]
         self.query: bytes = scope["query_string"]
@@ -165,6 +167,11 @@ class Exchange:
         length = self.headers.get(b"content-length")
         return (length is not None and length != b"0") or b"transfer-encoding" in self.headers
 
+    @property
+    def _body_is_held_back(self) -> bool:
+        """Whether nobody knows if a body will come: it was to be asked for first, and was not (RFC 9110, 10.1.1)."""
+        return not self._is_asked_for and self.has_body and b"expect" in self.headers
+
     async def body(self, accepted: Accepted | None, *, largest: int, patience_s: float) -> tuple[bytes, str]:
         """The body, whole, and its type as `headers.body_type` tells it; `accepted` is None where none is taken.
 
@@ -202,11 +209,12 @@ class Exchange:
         length = self.headers.get(b"content-length")
         if length is not None and int(length) > largest:
             raise encodings.too_large(largest)
+        self._is_asked_for = True
         try:
             async with asyncio.timeout(patience_s):
                 return await self._parts_of_body(largest)
         except TimeoutError:
-            raise _too_slow() from None
+            raise too_slow() from None
 
     async def _parts_of_body(self, largest: int) -> bytes:
         parts: list[bytes] = []
@@ -231,13 +239,13 @@ class Exchange:
             Refusal: The next bit does not come.
             Gone: The client left before it was all there.
         """
-        more = True
+        more = self._is_asked_for = True
         while more:
             try:
                 async with asyncio.timeout(patience_s):
                     message = await self._receive()
             except TimeoutError:
-                raise _too_slow() from None
+                raise too_slow() from None
             if message["type"] == "http.disconnect":
                 raise Gone
             yield message.get("body", b"")
@@ -259,6 +267,8 @@ class Exchange:
             await self._write_stream(send, reply, common)
             return
         written = [*reply.headers, *self._said(common)]
+        if self._body_is_held_back:
+            written.append(CLOSE)
         body = reply.body
         if reply.packable:
             written.append(encodings.VARY)
@@ -305,7 +315,8 @@ class Exchange:
             stream.close()
 
 
-def _too_slow() -> Refusal:
+def too_slow() -> Refusal:
+    """408: the body, or its next piece, does not come."""
     slow = "the body did not arrive in time"
     return refused(408, "DEADLINE_EXCEEDED", "BODY_TOO_SLOW", slow, headers=[CLOSE])
 

@@ -83,6 +83,7 @@ class _Protocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._taking_timer: asyncio.TimerHandle | None = None
         self._is_told_again = False
+        self._is_deaf = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         super().connection_made(_Gathered(transport, self.loop))  # type: ignore[arg-type] # it is used as one
@@ -101,6 +102,8 @@ class _Protocol(HttpToolsProtocol):
         self.transport.close()
 
     def data_received(self, data: bytes) -> None:
+        if self._is_deaf:
+            return
         if self._in_head:
             self._head_size += len(data)
         try:
@@ -223,6 +226,11 @@ class _Protocol(HttpToolsProtocol):
         if running is not None and running is self.cycle and running.more_body and not running.response_started:
             _leave(running)  # it is its own body that is broken: there is no other answer
             running = None
+        elif running is not None and not running.more_body and not running.response_started:
+            # What it asks for may be done by now: it is answered, and what is behind it is not looked at.
+            self._is_deaf, running.keep_alive = True, False
+            self.pipeline.clear()
+            return
         if running is None or running.response_complete:
             request_id = str(new_id())
             body = written(refusal, request_id)
@@ -270,6 +278,15 @@ async def listening(app: Any, listener: socket.socket, *, grace_s: float) -> Asy
         await server.shutdown(sockets=[listener])
 
 
+def speaks(method: str) -> bool:
+    """Whether that is a method of HTTP that the parser knows."""
+    try:
+        httptools.HttpRequestParser(object()).feed_data(f"{method} / HTTP/1.1\r\n\r\n".encode())
+    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        return False
+    return True
+
+
 def bound(listen: str) -> socket.socket:
     """A socket on `host:port`.
 
@@ -287,8 +304,9 @@ def bound(listen: str) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         if listener is not None:
             listener.close()
-        raise ConfigError(f"cannot listen on {listen}: {error.strerror}") from None
+        reason = error.strerror if isinstance(error, OSError) else "no name of a host"
+        raise ConfigError(f"cannot listen on {listen}: {reason}") from None
     return listener

@@ -12,7 +12,7 @@ from typing import Any
 import grpc.aio
 
 from gateway.asgi import encodings, headers
-from gateway.asgi.exchange import Exchange
+from gateway.asgi.exchange import Exchange, too_slow
 from gateway.asgi.headers import Accepted
 from gateway.errors import Refusal, Violation, refused
 
@@ -45,6 +45,19 @@ async def messages(
             encode = following
     if encode is first:
         yield first(b"")
+
+
+async def begun(messages: AsyncGenerator[bytes, None], *, patience_s: float) -> bytes:
+    """The first of the messages. Until it is there no call has begun, whose deadline would end this.
+
+    Raises:
+        Refusal: It is not there in time; and what `messages` raises.
+    """
+    try:
+        async with asyncio.timeout(patience_s):
+            return await anext(messages)
+    except TimeoutError:
+        raise too_slow() from None
 
 
 async def _lines(
@@ -83,32 +96,57 @@ def _too_large(number: int, largest: int) -> Refusal:
     return refused(413, "INVALID_ARGUMENT", "BODY_TOO_LARGE", message)
 
 
-async def answer(exchange: Exchange, call: Any, first: bytes, rest: AsyncGenerator[bytes, None]) -> bytes:
+async def answer(
+    exchange: Exchange, call: Any, first: bytes, rest: AsyncGenerator[bytes, None], *, patience_s: float
+) -> bytes:
     """What the server answers to the messages. It may do so before it has heard all of them.
 
     Raises:
         AioRpcError: It refused.
+        Refusal: It does not take a message for `patience_s`.
         Gone: The client left.
     """
-    sending = asyncio.ensure_future(_sent(call, first, rest))
+    is_late = False
+
+    def give_up() -> None:
+        nonlocal is_late
+        is_late = True
+        call.cancel()
+
+    def watch() -> asyncio.TimerHandle:
+        # Whether the client is there still is not seen as long as nothing is read from it.
+        return asyncio.get_running_loop().call_later(patience_s, give_up)
+
+    sending = asyncio.ensure_future(_sent(call, first, rest, watch))
     call.add_done_callback(lambda _: sending.cancel())
     try:
         await asyncio.wait({sending})
-        if not sending.cancelled():
-            sending.result()
-        return await exchange.leaving(call).answer()
+        if not is_late:
+            if not sending.cancelled():
+                sending.result()
+            return await exchange.leaving(call).answer()
     except BaseException:
         sending.cancel()
         call.cancel()  # of no effect once it has ended
         raise
+    raise refused(504, "DEADLINE_EXCEEDED", "UPSTREAM_TOO_SLOW", "the server takes no more of it")
 
 
-async def _sent(call: Any, first: bytes, rest: AsyncGenerator[bytes, None]) -> None:
+async def _sent(
+    call: Any, first: bytes, rest: AsyncGenerator[bytes, None], watch: Callable[[], asyncio.TimerHandle]
+) -> None:
+    async def write(message: bytes) -> None:
+        timer = watch()
+        try:
+            await call.write(message)
+        finally:
+            timer.cancel()
+
     async with aclosing(rest):
         try:
-            await call.write(first)
+            await write(first)
             async for message in rest:
-                await call.write(message)
+                await write(message)
             await call.done_writing()
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
             return  # it has ended already; how, its answer says

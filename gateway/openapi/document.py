@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any, Final
 from urllib.parse import quote
 
-from protobuf import DescField, DescMessage
+from protobuf import DescField, DescMessage, DescService
 
 from gateway import templates
 from gateway.descriptors import Binding, Contract, Method
@@ -94,14 +94,19 @@ class _Writer:
             if service.type_name not in seen:
                 seen.add(service.type_name)
                 comment = self._comments.of(service)
-                yield {"name": service.name, **({"description": comment} if comment else {})}
+                yield {"name": self._short(service), **({"description": comment} if comment else {})}
+
+    def _short(self, service: DescService) -> str:
+        """Its name alone, unless another package has a service of that name."""
+        alike = {each.desc.parent.type_name for each in self._contract.methods if each.desc.parent.name == service.name}
+        return service.name if len(alike) == 1 else service.type_name.replace(".", "_")
 
     def _add(self, method: Method, binding: Binding, number: int) -> None:
         template = templates.parse(binding.template)
         path = self._names[_shape(template)]
         operation: Schema = {
-            "operationId": f"{method.desc.parent.name}_{method.name}" + (f"_{number + 1}" if number else ""),
-            "tags": [method.desc.parent.name],
+            "operationId": f"{self._short(method.desc.parent)}_{method.name}" + (f"_{number + 1}" if number else ""),
+            "tags": [self._short(method.desc.parent)],
         }
         comment = self._comments.of(method.desc)
         if comment:
@@ -162,6 +167,8 @@ class _Writer:
                     parameter["example"] = example
                 if fields.is_map(field):
                     parameter |= {"style": "deepObject", "explode": True}
+                elif isinstance(element := fields.element_of(field), DescMessage) and fields.is_free(element):
+                    parameter["content"] = {"application/json": {"schema": parameter.pop("schema")}}  # as JSON text
                 yield parameter
 
     def _below(self, message: DescMessage, path: str, name: str, depth: int) -> Iterator[tuple[str, str, DescField]]:

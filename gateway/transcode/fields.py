@@ -116,6 +116,12 @@ def is_map(field: DescField) -> bool:
     return isinstance(field.value, DescFieldValueMap)
 
 
+def is_numbered(field: DescField) -> bool:
+    """Whether the field is a map whose keys are numbers."""
+    value = field.value
+    return isinstance(value, DescFieldValueMap) and value.key not in {ScalarType.STRING, ScalarType.BOOL}
+
+
 def expectation(element: Element) -> str:
     """What a client should have sent."""
     if isinstance(element, ScalarType):

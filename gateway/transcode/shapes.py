@@ -40,6 +40,8 @@ class Slot:
     """The shape of its value, its elements, or its map's values, when those are objects."""
     repeated: bool
     is_map: bool
+    numbered: bool
+    """Whether it is a map whose keys are numbers."""
     null_is_a_value: bool
     free: bool
     """Whether a value is whatever JSON a client likes."""
@@ -89,6 +91,7 @@ class Shapes:
             child=self.of(element) if isinstance(element, DescMessage) and fields.is_object(element) else None,
             repeated=fields.is_repeated(desc),
             is_map=fields.is_map(desc),
+            numbered=fields.is_numbered(desc),
             null_is_a_value=isinstance(element, DescMessage) and element.type_name == fields.ANY_VALUE,
             free=isinstance(element, DescMessage) and fields.is_free(element),
         )
@@ -257,14 +260,41 @@ def checked(shape: Shape, tree: dict[str, Json], path: str = "", depth: int = 0)
         slot = slots.get(key)
         if slot is None:
             raise Violation(path + key, "unknown field", reason="UNKNOWN_FIELD")
-        if slot.once in given:
+        if slot.alternative:
+            _choose(slot, value, given, path + key)
+        elif slot.once in given:
             raise Violation(path + key, _twice(slot), reason="DUPLICATE_FIELD")
-        if value is not None or not slot.alternative:  # null does not choose a member of a oneof
+        else:
             given.add(slot.once)
+        if value and slot.numbered:
+            _check_numbers(value, path + key)
         if value and slot.child is not None:
             _checked_inside(slot, slot.child, value, path + key, depth + 1)
         elif value and slot.free:
             _check_depth(slot, value, path + key, depth)
+
+
+def _choose(slot: Slot, value: Json, given: set[str], where: str) -> None:
+    """A member of a oneof; null chooses none, before or behind the one that is chosen, unless it is a value."""
+    chooses = value is not None or slot.null_is_a_value
+    if slot.field.name in given or (chooses and slot.once in given):
+        raise Violation(where, _twice(slot), reason="DUPLICATE_FIELD")
+    given.add(slot.field.name)  # in its other spelling it is the same one
+    if chooses:
+        given.add(slot.once)
+
+
+def _check_numbers(value: Json, where: str) -> None:
+    """The keys of a map: `1` and `01` are one."""
+    seen = set()
+    for key in value if isinstance(value, dict) else ():
+        try:
+            number = int(key)
+        except ValueError:
+            continue  # the codec will say so
+        if number in seen:
+            raise Violation(f'{where}["{key}"]', "given more than once", reason="DUPLICATE_FIELD")
+        seen.add(number)
 
 
 def _checked_inside(slot: Slot, child: Shape, value: Json, where: str, depth: int) -> None:

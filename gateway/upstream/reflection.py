@@ -1,6 +1,6 @@
 """A contract learned from a running server, by `grpc.reflection`."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -47,9 +47,21 @@ async def learned(address: str) -> Learned:
     raise ContractUnusable(f"{address} has no reflection")
 
 
-def together(servers: Iterable[Learned]) -> bytes:
-    """All files as one serialised FileDescriptorSet, each after what it imports."""
-    files = {file.name: file for server in servers for file in server.files}
+def together(servers: Mapping[str, Learned]) -> bytes:
+    """All files as one serialised FileDescriptorSet, each after what it imports. `servers` are by address.
+
+    Raises:
+        ContractUnusable: Two have the same service; or different files of one name, and services would be lost.
+    """
+    files = {file.name: file for server in servers.values() for file in server.files}
+    there = {f"{file.package}.{service.name}".lstrip(".") for file in files.values() for service in file.service}
+    owners: dict[str, str] = {}
+    for address, server in servers.items():
+        for service in server.services:
+            if service not in there:
+                raise ContractUnusable(f"{address} has {service} in a file of which another server has another one")
+            if (other := owners.setdefault(service, address)) != address:
+                raise ContractUnusable(f"{other} and {address} both have {service}")
     return FileDescriptorSet(file=_sorted(files)).SerializeToString()
 
 

@@ -60,6 +60,36 @@ async def test_what_is_no_request_does_not_speak_into_the_answer_before_it(gatew
     await gateway.recording.ended()
 
 
+@pytest.mark.parametrize("behind", [b"}", b"x y\r\n\r\n"])
+async def test_what_is_behind_a_request_takes_its_answer_from_nobody(gateway: Running, behind: bytes) -> None:
+    """A length in characters, where bytes are meant: what was asked for may be done."""
+    async with connected(gateway) as (reader, writer):
+        writer.write(JSON_TO_ECHO + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY + behind)
+        assert (await answer(reader))[0] == 200
+        assert await reader.read() == b""
+    assert len(gateway.library.calls) == 1
+
+
+async def test_a_body_that_was_not_asked_for_is_no_request(gateway: Running) -> None:
+    """The client may send it or not once it has its answer: nobody knows, so nothing follows (RFC 9110, 10.1.1)."""
+    expecting = b"Content-Length: 20\r\nExpect: 100-continue\r\n\r\n"
+    async with connected(gateway) as (reader, writer):
+        writer.write(b"POST /nope HTTP/1.1\r\nHost: x\r\n" + expecting)
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        assert head.startswith(b"http/1.1 404")
+        assert b"connection: close\r\n" in head
+        writer.write(LIST)
+        await reader.read()
+    assert not gateway.library.calls
+    async with connected(gateway) as (reader, writer):
+        writer.write(JSON_TO_ECHO + expecting)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
+        writer.write(BODY)
+        assert (await answer(reader))[0] == 200
+        writer.write(LIST)
+        assert (await answer(reader))[0] == 200
+
+
 async def test_a_body_that_does_not_begin_is_408(descriptors: Path) -> None:
     library = Library()
     async with (

@@ -8,11 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
-from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 import gateway.app
-from chassis.config import ConfigError
+from chassis.config import ConfigError, read
 from gateway.config import GatewayConfig
 from gateway.rates import shared
 from standalone.ports import free_port
@@ -175,11 +174,29 @@ async def test_who_stops_does_not_wait_for_a_redis_that_hangs() -> None:
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("tiers", "pro"), ("tiers", "pro=5"), ("tiers", "pro=5/x"), ("redis_url", "http://localhost"), ("redis_url", "x")],
+    [
+        ("tiers", "pro"),
+        ("tiers", "pro=5"),
+        ("tiers", "pro=5/x"),
+        ("redis_url", "http://localhost"),
+        ("redis_url", "x"),
+        ("redis_url", "redis://:hush/w@localhost:6379"),
+        ("redis_url", "redis://localhost:hush"),
+        ("upstreams", "a.v1=localhost"),
+        ("upstreams", "a.v1=localhost:abc"),
+    ],
 )
-def test_what_cannot_be_a_setting_is_refused(setting: str, value: str) -> None:
-    with pytest.raises(ValidationError, match="expected"):
-        GatewayConfig.model_validate({setting: value})
+def test_what_cannot_be_a_setting_is_refused(monkeypatch: pytest.MonkeyPatch, setting: str, value: str) -> None:
+    monkeypatch.setenv(f"GATEWAY_{setting.upper()}", value)
+    with pytest.raises(ConfigError, match="expected") as caught:
+        read(GatewayConfig)
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["localhost:1", "[::1]:50051", "dns:///localhost:50051", "unix:/run/x.sock"])
+def test_a_server_may_be_anywhere(address: str) -> None:
+    (upstream,) = GatewayConfig.model_validate({"upstreams": f"a.v1={address}"}).upstreams
+    assert upstream.address == address
 
 
 @pytest.mark.parametrize("half", [{"tier_claim": "plan"}, {"tiers": "pro=1/1"}])

@@ -132,6 +132,8 @@ async def test_a_taken_port_is_one_line_and_exit_code_2(descriptors: Path) -> No
         (["--descriptors", "no-such-file", "--upstream", "x=y:1"], "cannot read no-such-file: No such file"),
         (["--descriptors", "{set}", "--upstream", "library=y:1", "--listen", "x"], "cannot listen on x"),
         (["--descriptors", "{set}", "--upstream", "library=y:1", "--listen", "127.0.0.1:99999"], "cannot listen on"),
+        (["--descriptors", "{set}", "--upstream", "library=y:1", "--listen", "a..b:80"], "cannot listen on a..b:80"),
+        (["--descriptors", "{set}", "--upstream", "library=y"], "expected NAME=HOST:PORT"),
         (["--descriptors"], "argument --descriptors: expected one argument"),
         (["--unknown"], "unrecognized arguments: --unknown"),
     ],

@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet, ServiceDescriptorProto
 from grpc_reflection.v1alpha import reflection_pb2 as wire
 
 from gateway.descriptors import ContractUnusable
@@ -60,3 +61,26 @@ async def test_a_server_that_names_a_service_and_does_not_know_it_is_refused() -
     async with answering(wire.ServerReflectionResponse(list_services_response=services), unknown) as address:
         with pytest.raises(ContractUnusable, match=r"does not say what my\.pkg\.Service is"):
             await reflection.learned(address)
+
+
+def has(package: str, file: str = "service.proto", service: str = "Things") -> reflection.Learned:
+    """A server with one service, in a file of its own."""
+    described = FileDescriptorProto(name=file, package=package, service=[ServiceDescriptorProto(name=service)])
+    return reflection.Learned((f"{package}.{service}",), (described,))
+
+
+def test_no_service_is_lost_because_files_have_one_name() -> None:
+    servers = {"one:1": has("shop.v1"), "two:2": has("bank.v1")}
+    for order in (("one:1", "two:2"), ("two:2", "one:1")):
+        with pytest.raises(
+            ContractUnusable, match=f"{order[0]} has .* in a file of which another server has another one"
+        ):
+            reflection.together({address: servers[address] for address in order})
+    there = {"one:1": has("shop.v1", "shop.proto"), "two:2": has("bank.v1", "bank.proto")}
+    together = FileDescriptorSet.FromString(reflection.together(there))
+    assert sorted(file.name for file in together.file) == ["bank.proto", "shop.proto"]
+
+
+def test_a_service_has_one_server() -> None:
+    with pytest.raises(ContractUnusable, match=r"one:1 and two:2 both have shop\.v1\.Things"):
+        reflection.together({"one:1": has("shop.v1"), "two:2": has("shop.v1")})

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.asgi.door import Door
 from tests.integration.gateway.conftest import Library, Running, connected, gateway_to, serving
 
 EVENTS = {"accept": "text/event-stream"}
@@ -187,6 +188,27 @@ async def test_streams_are_told_that_the_gateway_goes(descriptors: Path) -> None
             await anext(told)
         *_, last = [json.loads(line) async for line in told if line]
         assert (last["error"]["code"], last["error"]["details"][0]["reason"]) == (503, "SHUTTING_DOWN")
+
+
+async def test_no_stream_begins_while_the_gateway_goes(descriptors: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that was told asks again at once, on the same connection."""
+    library = Library()
+    async with serving(library) as address, asyncio.timeout(20), AsyncExitStack() as stack:
+        doors: list[Door] = []
+        begin = Door.__init__
+
+        def remembered(self: Door, *given: Any, **more: Any) -> None:
+            begin(self, *given, **more)
+            doors.append(self)
+
+        monkeypatch.setattr(Door, "__init__", remembered)
+        gateway = await stack.enter_async_context(gateway_to(library, address, descriptors))
+        (door,) = doors
+        door.end_streams()
+        answer = await gateway.client.get("/v1/watch?count=1&hang=true")
+        assert (answer.status_code, answer.headers["connection"]) == (503, "close")
+        assert answer.json()["details"][0]["reason"] == "SHUTTING_DOWN"
+        assert (await gateway.client.get("/v1/shelves/a/books")).status_code == 200
 
 
 async def test_a_stream_is_in_the_trace_with_how_it_ended(gateway: Running) -> None:

@@ -89,6 +89,13 @@ R0 = "toy.v1.S/R0"
         pytest.param([http('body: "*"')], f"{R0}: an HTTP rule without a path", id="no path"),
         pytest.param([http('custom { path: "/a" }')], f"{R0}: a custom HTTP rule without a kind", id="no kind"),
         pytest.param(
+            [http('custom { kind: "BREW" path: "/a" }')], "BREW is no method of HTTP that can be received", id="kind"
+        ),
+        pytest.param([http('custom { kind: "get" path: "/a" }')], "get is no method of HTTP", id="kind in lower case"),
+        pytest.param(
+            [http('get: "/a"', "cache_control: 'a\\r\\nb'")], "cache_control is no value of a header", id="two lines"
+        ),
+        pytest.param(
             [http('get: "/a" additional_bindings { get: "/b" additional_bindings { get: "/c" } }')],
             f"{R0}: additional_bindings inside additional_bindings",
             id="bindings in bindings",

@@ -8,6 +8,7 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped] # it has no types
 import pytest
 from google.protobuf import json_format
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from gateway.descriptors import Contract, parsed
 from gateway.errors import Violation
@@ -437,3 +438,28 @@ def test_what_has_another_place_is_not_wanted_in_the_body() -> None:
     content = put["requestBody"]["content"]["application/json"]
     assert content["schema"]["required"] == ["title"]
     assert content["example"] == {"title": "Title"}
+
+
+def test_services_of_one_name_are_told_from_each_other() -> None:
+    files = {}
+    for package in ("a", "b"):
+        source = (
+            f'syntax = "proto3"; package {package}; import "google/api/annotations.proto"; message M {{}}'
+            f'service S {{ rpc R(M) returns (M) {{ option (google.api.http) = {{ get: "/{package}" }}; }} }}'
+        )
+        for file in FileDescriptorSet.FromString(toy.compiled(source)).file:
+            file.name = f"{package}.proto" if file.package == package else file.name
+            files[file.name] = file
+    document = written(parsed(FileDescriptorSet(file=files.values()).SerializeToString()))
+    assert [tag["name"] for tag in document["tags"]] == ["a_S", "b_S"]
+    told = [document["paths"][f"/{package}"]["get"] for package in ("a", "b")]
+    assert [(each["operationId"], each["tags"]) for each in told] == [("a_S_R", ["a_S"]), ("b_S_R", ["b_S"])]
+
+
+def test_what_is_free_is_json_in_a_query() -> None:
+    there = parameters("get", "/v1/echo")
+    for name in ("struct", "list"):
+        parameter = there["query", name]
+        assert "schema" not in parameter
+        assert set(parameter["content"]) == {"application/json"}
+    assert there["query", "text"]["schema"]

@@ -112,6 +112,12 @@ def understood(route: Route, data: bytes) -> Any:
         ),
         pytest.param(ECHO_NUMBER, ["5"], "", '{"nested":null}', {"nested": {"myNumber": 5}}, id="path inside of null"),
         pytest.param(ECHO_CHOICE, ["c"], "", '{"choiceNumber":null}', {"choiceText": "c"}, id="null is no choice"),
+        pytest.param(
+            ECHO, [], "", '{"choiceNumber":null,"choiceText":"a"}', {"choiceText": "a"}, id="null before the choice"
+        ),
+        pytest.param(
+            ECHO, [], "", '{"choiceText":"a","choiceNumber":null}', {"choiceText": "a"}, id="null behind the choice"
+        ),
     ],
 )
 def test_reads(route: Route, values: list[str], query: str, body: str, message: dict[str, Any]) -> None:
@@ -294,6 +300,10 @@ def test_refuses_a_query_or_a_path(route: Route, values: list[str], query: str, 
         (ECHO, [], '{"counts":{"a":"x"}}', 'counts["a"]', "expected a 32-bit integer"),
         (ECHO, [], '{"counts":{"a":1,"a":1}}', "counts.a", "given more than once"),
         (ECHO, [], '{"counts":[]}', "counts", "expected an object"),
+        (ECHO, [], '{"choiceText":"a","choice_text":null}', "choice_text", "only one member of the oneof 'choice'"),
+        (ECHO, [], '{"choice_text":null,"choiceText":"a"}', "choiceText", "only one member of the oneof 'choice'"),
+        (ECHO, [], '{"byNumber":{"1":{},"01":{}}}', 'byNumber["01"]', "given more than once"),
+        (ECHO, [], '{"stamps":{"-1":null,"-01":null}}', 'stamps["-01"]', "given more than once"),
         (ECHO, [], '{"byNumber":{"x":{}}}', 'byNumber["x"]', "expected an object"),
         (ECHO, [], '{"byNumber":{"1":{"name":1}}}', 'byNumber["1"].name', "expected a string"),
         (ECHO, [], '{"byNumber":{"1":{"nothing":1}}}', 'byNumber["1"].nothing', "unknown field"),
