@@ -70,15 +70,19 @@ def _tier(text: str) -> tuple[str, Quota]:
     return found[1], Quota(int(found[2]), int(found[3]))
 
 
+def _has_a_port(url: str) -> bool:
+    """Whether what stands there is one, if anything does. What is said otherwise may be a part of the password."""
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
+
+
 def _redis(url: SecretStr | None) -> SecretStr | None:
     if url is None:
         return None
-    try:
-        parts = urlsplit(url.get_secret_value())
-        is_one = parts.scheme in {"redis", "rediss"} and (parts.port or True)
-    except ValueError:  # whose words may be a part of the password
-        is_one = False
-    if not is_one:
+    text = url.get_secret_value()
+    if not (text.startswith(("redis://", "rediss://")) and _has_a_port(text)):
         raise ValueError("expected redis://HOST:PORT or rediss://HOST:PORT")
     return url
 

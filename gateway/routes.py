@@ -83,17 +83,16 @@ class Routes(Generic[T]):
     def find(self, method: str, path: bytes) -> tuple[T, list[str]]:
         """Where a request leads, and the values of the template's variables.
 
-        HEAD leads where GET does, unless a route of its own says otherwise.
+        HEAD leads where GET does, unless a route of its own is as good.
 
         Raises:
             Refusal: 404, 405 with `Allow`, or 400 when the path is not well encoded.
         """
         readings = self._readings(path)
-        for wanted in (method, "GET") if method == "HEAD" else (method,):
-            for verb, segments in readings:
-                claim = _descend(self._root, segments.whole, 0, verb, wanted, None)
-                if claim is not None:
-                    return claim.target, segments.values(claim.template)
+        for verb, segments in readings:
+            claim = _descend(self._root, segments.whole, 0, verb, method, None)
+            if claim is not None:
+                return claim.target, segments.values(claim.template)
         methods: set[str] = set()
         for verb, segments in readings:
             _descend(self._root, segments.whole, 0, verb, None, methods)
@@ -194,8 +193,10 @@ def _claimed(node: _Node[T], verb: str | None, method: str | None, seen: set[str
         if seen is not None:
             seen.update(claims)
         return None
-    # HEAD is looked for by itself, and then as GET.
-    return claims.get(method) or (claims.get(ANY_METHOD) if method != "HEAD" else None)
+    found = claims.get(method)
+    if found is None and method == "HEAD":
+        found = claims.get("GET")
+    return found or claims.get(ANY_METHOD)
 
 
 def _nothing_here() -> Refusal:

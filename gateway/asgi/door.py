@@ -107,7 +107,7 @@ class Door:
         self._is_ending = False
 
     def end_streams(self) -> None:
-        """Tell every client of a stream that the gateway is about to go. No more streams begin."""
+        """Tell every client of a stream that the gateway is about to go. No more of them begin."""
         self._is_ending = True
         for relay in [*self._relays]:
             relay.end()

@@ -228,7 +228,8 @@ class _Protocol(HttpToolsProtocol):
             running = None
         elif running is not None and not running.more_body and not running.response_started:
             # What it asks for may be done by now: it is answered, and what is behind it is not looked at.
-            self._is_deaf, running.keep_alive = True, False
+            self._is_deaf, running.keep_alive, self._in_head = True, False, False
+            self._head_came()
             self.pipeline.clear()
             return
         if running is None or running.response_complete:

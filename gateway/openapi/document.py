@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any, Final
 from urllib.parse import quote
 
-from protobuf import DescField, DescMessage, DescService
+from protobuf import DescField, DescFieldValueList, DescFieldValueMap, DescMessage, DescService
 
 from gateway import templates
 from gateway.descriptors import Binding, Contract, Method
@@ -167,8 +167,9 @@ class _Writer:
                     parameter["example"] = example
                 if fields.is_map(field):
                     parameter |= {"style": "deepObject", "explode": True}
-                elif isinstance(element := fields.element_of(field), DescMessage) and fields.is_free(element):
-                    parameter["content"] = {"application/json": {"schema": parameter.pop("schema")}}  # as JSON text
+                elif _is_free(field):
+                    looks = {key: parameter.pop(key) for key in ("schema", "example") if key in parameter}
+                    parameter["content"] = {"application/json": looks}  # one value, as JSON text
                 yield parameter
 
     def _below(self, message: DescMessage, path: str, name: str, depth: int) -> Iterator[tuple[str, str, DescField]]:
@@ -345,6 +346,13 @@ def _parameter(name: str, where: str, schema: Schema, *, required: bool = False)
         **({"required": True} if required else {}),
         "schema": inner,
     }
+
+
+def _is_free(field: DescField) -> bool:
+    """Whether its one value is whatever JSON a client likes."""
+    element = fields.element_of(field)
+    is_one = not isinstance(field.value, DescFieldValueList | DescFieldValueMap)
+    return is_one and isinstance(element, DescMessage) and fields.is_free(element)
 
 
 def _field_at(message: DescMessage, path: str) -> DescField:

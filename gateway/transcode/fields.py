@@ -79,8 +79,8 @@ _FREE = {
     "google.protobuf.Any": 'an object with an "@type" that this server knows',
 }
 
-ANY_VALUE = "google.protobuf.Value"
-_JSON_TEXTS = ("google.protobuf.Struct", ANY_VALUE, "google.protobuf.ListValue")
+_JSON_TEXTS = ("google.protobuf.Struct", "google.protobuf.Value", "google.protobuf.ListValue")
+NULL_IS_A_VALUE = ("google.protobuf.Value", "google.protobuf.NullValue")
 
 
 def is_object(message: DescMessage) -> bool:

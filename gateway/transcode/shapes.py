@@ -5,18 +5,20 @@ ones, one field under both of its spellings, two members of a oneof. What looks 
 refused a tree, to find the field to blame: the codec's own errors do not say which one it was.
 """
 
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, repeat
 from typing import TypeVar
 
-from protobuf import DescField, DescMessage, Registry, message_from_json_value
+from protobuf import DescEnum, DescField, DescMessage, Registry, message_from_json_value
 
 from gateway.errors import Violation
 from gateway.transcode import fields
 from gateway.transcode.json_text import Json, deeper
 
+_NUMBER = re.compile(r"-?[0-9]+")
 _ROOM = 90
 """Levels of messages that a request may have where its JSON is free, of the 100 that servers read: some are left for
 what they wrap around it in an answer. One level of such JSON is three of messages."""
@@ -92,7 +94,7 @@ class Shapes:
             repeated=fields.is_repeated(desc),
             is_map=fields.is_map(desc),
             numbered=fields.is_numbered(desc),
-            null_is_a_value=isinstance(element, DescMessage) and element.type_name == fields.ANY_VALUE,
+            null_is_a_value=isinstance(element, DescMessage | DescEnum) and element.type_name in fields.NULL_IS_A_VALUE,
             free=isinstance(element, DescMessage) and fields.is_free(element),
         )
 
@@ -288,10 +290,10 @@ def _check_numbers(value: Json, where: str) -> None:
     """The keys of a map: `1` and `01` are one."""
     seen = set()
     for key in value if isinstance(value, dict) else ():
-        try:
-            number = int(key)
-        except ValueError:
-            continue  # the codec will say so
+        if not _NUMBER.fullmatch(key):
+            raise Violation(f'{where}["{key}"]', "expected an integer")
+        digits = key.removeprefix("-").lstrip("0")
+        number = digits and key[: key.startswith("-")] + digits
         if number in seen:
             raise Violation(f'{where}["{key}"]', "given more than once", reason="DUPLICATE_FIELD")
         seen.add(number)

@@ -51,17 +51,14 @@ def together(servers: Mapping[str, Learned]) -> bytes:
     """All files as one serialised FileDescriptorSet, each after what it imports. `servers` are by address.
 
     Raises:
-        ContractUnusable: Two have the same service; or different files of one name, and services would be lost.
+        ContractUnusable: A service would be lost: another server has another file of the name of its file.
     """
     files = {file.name: file for server in servers.values() for file in server.files}
     there = {f"{file.package}.{service.name}".lstrip(".") for file in files.values() for service in file.service}
-    owners: dict[str, str] = {}
     for address, server in servers.items():
         for service in server.services:
             if service not in there:
                 raise ContractUnusable(f"{address} has {service} in a file of which another server has another one")
-            if (other := owners.setdefault(service, address)) != address:
-                raise ContractUnusable(f"{other} and {address} both have {service}")
     return FileDescriptorSet(file=_sorted(files)).SerializeToString()
 
 

@@ -182,6 +182,8 @@ async def test_who_stops_does_not_wait_for_a_redis_that_hangs() -> None:
         ("redis_url", "x"),
         ("redis_url", "redis://:hush/w@localhost:6379"),
         ("redis_url", "redis://localhost:hush"),
+        ("redis_url", "redis:localhost:6379"),
+        ("redis_url", "REDIS://localhost:6379"),
         ("upstreams", "a.v1=localhost"),
         ("upstreams", "a.v1=localhost:abc"),
     ],

@@ -79,8 +79,3 @@ def test_no_service_is_lost_because_files_have_one_name() -> None:
     there = {"one:1": has("shop.v1", "shop.proto"), "two:2": has("bank.v1", "bank.proto")}
     together = FileDescriptorSet.FromString(reflection.together(there))
     assert sorted(file.name for file in together.file) == ["bank.proto", "shop.proto"]
-
-
-def test_a_service_has_one_server() -> None:
-    with pytest.raises(ContractUnusable, match=r"one:1 and two:2 both have shop\.v1\.Things"):
-        reflection.together({"one:1": has("shop.v1"), "two:2": has("shop.v1")})

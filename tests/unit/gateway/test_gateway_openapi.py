@@ -463,3 +463,17 @@ def test_what_is_free_is_json_in_a_query() -> None:
         assert "schema" not in parameter
         assert set(parameter["content"]) == {"application/json"}
     assert there["query", "text"]["schema"]
+
+
+def test_one_that_is_free_and_required_has_its_example_beside_its_schema() -> None:
+    rule = "[(buf.validate.field).required = true]"
+    contract = parsed(
+        toy.compiled_with_rules(
+            f"message M {{ google.protobuf.Struct one = 1 {rule}; repeated google.protobuf.Value many = 2; }}"
+            'service S { rpc R(M) returns (M) { option (google.api.http) = { get: "/a" }; } }'
+        )
+    )
+    one, many = written(contract)["paths"]["/a"]["get"]["parameters"]
+    assert set(one) == {"name", "in", "required", "content"}
+    assert set(one["content"]["application/json"]) == {"schema", "example"}
+    assert many["schema"]["type"] == "array"

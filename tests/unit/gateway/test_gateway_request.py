@@ -304,7 +304,9 @@ def test_refuses_a_query_or_a_path(route: Route, values: list[str], query: str, 
         (ECHO, [], '{"choice_text":null,"choiceText":"a"}', "choiceText", "only one member of the oneof 'choice'"),
         (ECHO, [], '{"byNumber":{"1":{},"01":{}}}', 'byNumber["01"]', "given more than once"),
         (ECHO, [], '{"stamps":{"-1":null,"-01":null}}', 'stamps["-01"]', "given more than once"),
-        (ECHO, [], '{"byNumber":{"x":{}}}', 'byNumber["x"]', "expected an object"),
+        (ECHO, [], '{"byNumber":{"x":{}}}', 'byNumber["x"]', "expected an integer"),
+        (ECHO, [], '{"byNumber":{"1.0":{},"1":{}}}', 'byNumber["1.0"]', "expected an integer"),
+        (ECHO, [], '{"byNumber":{"0":{},"-00":{}}}', 'byNumber["-00"]', "given more than once"),
         (ECHO, [], '{"byNumber":{"1":{"name":1}}}', 'byNumber["1"].name', "expected a string"),
         (ECHO, [], '{"byNumber":{"1":{"nothing":1}}}', 'byNumber["1"].nothing', "unknown field"),
         (ECHO, [], '{"struct":{"a":1e999}}', "struct.a", "a number too large for any field"),
@@ -612,3 +614,16 @@ def test_takes_a_body_that_another_writer_of_proto_json_wrote() -> None:
     }
     data = request(ECHO).encode([], b"", json.dumps(wanted).encode())
     assert understood(ECHO, data) == wanted
+
+
+@pytest.mark.parametrize("body", ['{"text":"a","none":null}', '{"none":null,"text":"a"}', '{"none":null,"free":null}'])
+def test_where_null_is_a_value_it_is_a_choice(body: str) -> None:
+    contract = toy.little(
+        "message M { oneof k { string text = 1; google.protobuf.NullValue none = 2; google.protobuf.Value free = 3; } }"
+        'service S { rpc R(M) returns (M) { option (google.api.http) = { post: "/a" body: "*" }; } }'
+    )
+    (method,) = contract.methods
+    made = Request(method, method.bindings[0], templates.parse("/a"), Shapes(contract.registry))
+    with pytest.raises(Violation, match="only one member of the oneof 'k'"):
+        made.encode([], b"", body.encode())
+    assert made.encode([], b"", b'{"none":null,"text":null}') == b"\x10\x00"
