@@ -2,7 +2,9 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-SHELL := /bin/sh
+# Not /bin/sh: that is what make has anyway, and the make of macOS starts plain lines without it, and finds their programs
+# by a PATH of its own.
+SHELL := /usr/bin/env sh
 
 PYTHON ?= python3
 VENV := .venv

@@ -68,10 +68,15 @@ class _NamedFiles(PydanticBaseSettingsSource):
         if not path:
             return None, field_name, False
         try:
-            return Path(path).read_text(encoding="utf-8").rstrip("\n"), field_name, False
+            value = Path(path).read_text(encoding="utf-8").rstrip("\n")
+            problem = "" if value else "it is empty"  # a secret of nothing would be taken for one
         except OSError as error:
-            name = env_name(self.settings_cls, field_name)
-            raise ConfigError(f"{name}_FILE: cannot read {path}: {error.strerror}") from None
+            problem = error.strerror or "it cannot be read"
+        except UnicodeDecodeError:
+            problem = "it is not UTF-8"
+        if problem:
+            raise ConfigError(f"{env_name(self.settings_cls, field_name)}_FILE: cannot read {path}: {problem}")
+        return value, field_name, False
 
     def __call__(self) -> dict[str, Any]:
         """Every field that has a file."""

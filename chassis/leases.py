@@ -21,6 +21,7 @@ from chassis.ids import new_id
 
 log = structlog.get_logger()
 
+_DOUBT = timedelta(days=1)  # a clock that was further ahead than that was wrong
 _JITTER = 0.1  # so that replicas that were started together do not stay together
 
 
@@ -38,14 +39,22 @@ class Leases:
         self._take = adding.on_conflict_do_update(
             index_elements=[leases.c.name],
             set_={"holder": adding.excluded.holder, "expire_time": adding.excluded.expire_time},
-            where=or_(leases.c.holder == adding.excluded.holder, leases.c.expire_time <= bindparam("now")),
+            where=or_(
+                leases.c.holder == adding.excluded.holder,
+                leases.c.expire_time <= bindparam("now"),
+                leases.c.expire_time > bindparam("believable"),
+            ),
         )
 
     async def take(self, name: str, lasting: timedelta) -> bool:
-        """Whether the lease of that name is ours for so long. Ours already, it is renewed."""
+        """Whether the lease of that name is ours for so long. Ours already, it is renewed.
+
+        One that lasts for days more than this is nobody's: it was taken by a clock that was wrong.
+        """
         now = self._clock.now()
+        kept = {"name": name, "holder": self._holder, "expire_time": now + lasting}
         async with self._db.transaction() as tx:
-            taken = await tx.execute(self._take, name=name, holder=self._holder, now=now, expire_time=now + lasting)
+            taken = await tx.execute(self._take, now=now, believable=now + lasting + _DOUBT, **kept)
         return taken == 1
 
     @asynccontextmanager

@@ -11,6 +11,7 @@ import logging
 import sys
 from collections import deque
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any, Final, TextIO
 
 import structlog
@@ -60,13 +61,14 @@ class Lines:
         self._waiting.append(text)
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write what waits. That nobody reads it, or a disk is full, is no reason to stop what it tells of."""
         taken = []
         while self._waiting:
             taken.append(self._waiting.popleft())
         if taken and not self._stream.closed:
-            self._stream.write("".join(taken))
-            self._stream.flush()
+            with suppress(OSError, ValueError):
+                self._stream.write("".join(taken))
+                self._stream.flush()
 
     def _moment_is_over(self) -> None:
         self._watching = None

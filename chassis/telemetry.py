@@ -6,8 +6,9 @@ it nothing is recorded, but every request still has a trace id for the logs. The
 the SDK itself.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -33,6 +34,7 @@ from chassis.ids import new_id
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 
+_FAREWELL_S = 3.0
 DURATION_BOUNDARIES = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 """Seconds, as the semantic conventions advise for request durations."""
 
@@ -102,12 +104,13 @@ class Telemetry:
         """
         name = settings.service_name or service_name
         resource = Resource.create({"service.name": name, "service.instance.id": str(new_id())})
-        if settings.endpoint and settings.traces == "otlp":
-            span_processor = span_processor or BatchSpanProcessor(OTLPSpanExporter(endpoint=settings.endpoint))
-        if settings.endpoint and settings.metrics == "otlp":
-            metric_reader = metric_reader or PeriodicExportingMetricReader(
-                OTLPMetricExporter(endpoint=settings.endpoint)
-            )
+        exporters: list[OTLPSpanExporter | OTLPMetricExporter] = []
+        if settings.endpoint and settings.traces == "otlp" and span_processor is None:
+            exporters.append(spans := OTLPSpanExporter(endpoint=settings.endpoint))
+            span_processor = BatchSpanProcessor(spans)
+        if settings.endpoint and settings.metrics == "otlp" and metric_reader is None:
+            exporters.append(measurements := OTLPMetricExporter(endpoint=settings.endpoint))
+            metric_reader = PeriodicExportingMetricReader(measurements)
         # None leaves the choice to OTEL_TRACES_SAMPLER.
         tracers = TracerProvider(
             resource=resource, sampler=None if settings.sampler else DEFAULT_ON, shutdown_on_exit=False
@@ -132,8 +135,26 @@ class Telemetry:
                 recorded=span_processor is not None or metric_reader is not None,
             )
         finally:
-            tracers.shutdown()
-            meters.shutdown()
+            with _for_a_while(exporters) if exporters else nullcontext():
+                tracers.shutdown()
+                meters.shutdown()
+
+
+@contextmanager
+def _for_a_while(exporters: Sequence[OTLPSpanExporter | OTLPMetricExporter]) -> Iterator[None]:
+    """Give exporters a moment to send what is left: one that is away would be waited for until we are killed."""
+
+    def give_up() -> None:
+        for exporter in exporters:
+            exporter.shutdown()
+
+    timer = threading.Timer(_FAREWELL_S, give_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def incoming(metadata: Mapping[str, str]) -> Context:

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
+
 from chassis.config import ConfigError, read
 from standalone import readiness
 from standalone.databases import databases, embedded_url
@@ -47,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Interrupted:
         output.say("stopped")
         return 0
-    except (CannotStart, ConfigError, Died, FolderInUse, PostgresError, SecretLost, OSError) as error:
+    except (CannotStart, ConfigError, Died, FolderInUse, PostgresError, SecretLost, OSError, psycopg.Error) as error:
         sys.stderr.write(f"tandem: {' '.join(str(error).split())}\n")
         return 1
     return 0
@@ -177,7 +179,9 @@ def the_only_run(home: Path) -> Iterator[int]:
 @contextlib.contextmanager
 def interruptions(supervisor: Supervisor) -> Iterator[None]:
     """Ctrl-C, a polite kill and a closed terminal mean the same: stop everything, in order."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # by nohup: whoever says so means it
+        numbers.append(signal.SIGHUP)
     before = {number: signal.signal(number, supervisor.interrupt) for number in numbers}
     try:
         yield

@@ -56,6 +56,16 @@ async def test_periodic_work_is_done_by_the_holder_only(db: Database) -> None:
         await asyncio.wait_for(done.wait(), 20)
 
 
+async def test_a_lease_from_the_future_is_nobodys(db: Database) -> None:
+    """Its holder's clock was ahead, and has been set right."""
+    ahead, right = TestClock(), TestClock()
+    ahead.advance(hours=24 * 30)
+    assert await Leases(db, ahead, leases).take("sweep", MINUTE)
+    mine, theirs = Leases(db, right, leases), Leases(db, right, leases)
+    assert await mine.take("sweep", MINUTE)
+    assert not await theirs.take("sweep", MINUTE)
+
+
 async def test_what_goes_wrong_is_logged_and_tried_again() -> None:
     done, tries = asyncio.Event(), 0
 

@@ -100,3 +100,19 @@ def test_every_line_is_an_object_and_none_is_lost_at_the_end() -> None:
     assert told[2]["logger"] == "library"
     assert "ValueError: sole" in told[3]["exception"]
     assert [line["level"] for line in told] == ["info", "info", "warning", "error", "info"]
+
+
+@pytest.mark.parametrize("fault", [BrokenPipeError, OSError, ValueError])
+def test_a_log_that_cannot_be_written_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch, stream: Stream, lines: Lines, fault: type[Exception]
+) -> None:
+    def broken(_: str) -> int:
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stream, "write", broken)
+        lines.warning("lost")
+        lines.info("lost as well")
+        lines.flush()
+    lines.warning("back")
+    assert stream.getvalue() == "back\n"

@@ -108,6 +108,10 @@ def test_a_setting_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("EXAMPLE_NEEDED", "from the environment")
     assert read(Example).needed == "from the environment"
     monkeypatch.delenv("EXAMPLE_NEEDED")
+    for content, problem in ((b"", "it is empty"), (b"\n", "it is empty"), (b"\xff", "it is not UTF-8")):
+        (tmp_path / "needed").write_bytes(content)
+        with pytest.raises(ConfigError, match=f"EXAMPLE_NEEDED_FILE: cannot read .*: {problem}"):
+            read(Example, also_needed="y")
     monkeypatch.setenv("EXAMPLE_NEEDED_FILE", str(tmp_path / "gone"))
     with pytest.raises(ConfigError, match="EXAMPLE_NEEDED_FILE: cannot read"):
         read(Example)

@@ -1,9 +1,17 @@
+import socket
+import threading
+from typing import Any
+
+import pytest
 from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.metrics import NoOpMeter
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from chassis import telemetry
 from chassis.telemetry import Telemetry, TelemetrySettings, incoming, outgoing
 
 NOWHERE = TelemetrySettings(OTEL_EXPORTER_OTLP_ENDPOINT=None, OTEL_TRACES_SAMPLER=None)
@@ -72,3 +80,23 @@ def test_what_is_sent_along_is_what_the_standard_reads() -> None:
         carried = trace.get_current_span(incoming(dict(outgoing(span)))).get_span_context()
     told = span.get_span_context()
     assert (carried.trace_id, carried.span_id, carried.trace_flags) == (told.trace_id, told.span_id, told.trace_flags)
+
+
+def test_a_collector_that_is_away_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_up: list[str] = []
+    for exporter in (OTLPSpanExporter, OTLPMetricExporter):
+
+        def shut_down(self: Any, *given: Any, _end: Any = exporter.shutdown, **more: Any) -> None:
+            if isinstance(threading.current_thread(), threading.Timer):
+                given_up.append(type(self).__name__)
+            _end(self, *given, **more)
+
+        monkeypatch.setattr(exporter, "shutdown", shut_down)
+    monkeypatch.setattr(telemetry, "_FAREWELL_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes connections, and says nothing
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        settings = TelemetrySettings(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
+        with Telemetry.started("shoes", settings) as started:
+            started.tracer.start_span("call").end()
+            started.meter.create_counter("calls").add(1)
+    assert given_up == ["OTLPSpanExporter", "OTLPMetricExporter"]
