@@ -42,7 +42,7 @@ async def test_a_lease_is_one_holders_until_it_runs_out(db: Database) -> None:
 async def test_periodic_work_is_done_by_the_holder_only(db: Database) -> None:
     clock = TestClock()
     mine, theirs = Leases(db, clock, leases), Leases(db, clock, leases)
-    assert await theirs.take("sweep", timedelta(days=1))
+    assert await theirs.take("sweep", timedelta(hours=12))
     done = asyncio.Event()
 
     async def work() -> None:
@@ -50,7 +50,7 @@ async def test_periodic_work_is_done_by_the_holder_only(db: Database) -> None:
 
     async with mine.periodically("sweep", work, every=AT_ONCE):
         for _ in range(5):
-            assert await theirs.take("sweep", timedelta(days=1))
+            assert await theirs.take("sweep", timedelta(hours=12))
         assert not done.is_set()
         clock.advance(days=2)
         await asyncio.wait_for(done.wait(), 20)
