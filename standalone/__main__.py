@@ -102,6 +102,8 @@ def run(settings: StandaloneSettings, user: Mapping[str, str], output: Output, *
         addresses = Addresses.of(settings)
         output.say(f"starting; data and secrets are in {home}")
         urls, cluster = stack.enter_context(databases(settings, secrets))
+        if cluster is not None and not cluster.data.is_relative_to(home):
+            output.say(f"as root without user namespaces: the database's data is in {cluster.data}")
         stack.callback(supervisor.stop)
         defaults = {
             # Mail is read where it is written: in a folder, and what it asks to be opened on the console.

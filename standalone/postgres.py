@@ -132,6 +132,8 @@ class Cluster:
         self._settings = dict(settings or {})
         self._user_namespaces = user_namespaces
         self._refuge = refuge
+        self._elsewhere = self.folder / "refuge"
+        """Names the part of `refuge` that is ours, where there is one."""
         self._program: Guarded | None = None
         self._lock = -1
         self._place: Place | None = None
@@ -175,6 +177,8 @@ class Cluster:
             self._password = kept_secret(self.folder / "superuser.password")
             self._place = self._settle(source)
             self._initialise(self._place)
+            if self._place.identity == "nobody":
+                self._elsewhere.write_text(self._place.data.parent.name)
             self.start()
         except BaseException:
             self.close()
@@ -199,6 +203,12 @@ class Cluster:
     def admin_url(self) -> str:
         """The superuser's way in."""
         return self.url("postgres", SUPERUSER, self._password)
+
+    @property
+    def data(self) -> Path:
+        """Where the data is."""
+        assert self._place is not None, "it is not open"
+        return self._place.data
 
     @property
     def running(self) -> bool:
@@ -303,7 +313,7 @@ class Cluster:
         here = Place("self", source, data, self._short(self.folder / "sockets"))
         if os.geteuid() != 0:
             return here
-        refuge = self._refuge / hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]
+        refuge = self._own_refuge()
         in_namespace = Place("namespace", here.install, here.data, here.sockets)
         if self._user_namespaces and not (refuge / "data").exists() and self._works(in_namespace):
             return in_namespace
@@ -317,6 +327,22 @@ class Cluster:
         if not self._works(as_nobody):
             raise PostgresError(f"PostgreSQL refuses to run as root, and as nobody it cannot be run in {refuge}")
         return as_nobody
+
+    def _own_refuge(self) -> Path:
+        """Where the data is, if it is elsewhere: the folder knows, wherever it is moved.
+
+        Raises:
+            PostgresError: It is not there.
+        """
+        if self._elsewhere.exists():
+            refuge = self._refuge / self._elsewhere.read_text().strip()
+            if not (refuge / "data").exists():
+                raise PostgresError(
+                    f"the data was in {refuge}, and is not there any more: remove {self._elsewhere} to start empty"
+                )
+            return refuge
+        by_path = self._refuge / hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]
+        return by_path if (by_path / "data").exists() else self._refuge / secrets.token_hex(6)
 
     def _short(self, sockets: Path) -> Path:
         """That folder, or one whose socket's path fits into what the kernel allows."""

@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -270,6 +271,31 @@ def test_without_user_namespaces_root_has_nobody_run_it_elsewhere(tmp_path: Path
         # It stays where it is, also when user namespaces are allowed later.
         assert Path(started(user_namespaces=True)) == data
     assert {path: path.stat().st_mode for path in above} == above
+
+
+@only_root
+def test_data_that_is_elsewhere_goes_with_its_folder(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as reachable:
+        Path(reachable).chmod(0o755)
+        refuge = Path(reachable, "refuge")
+
+        def tables(folder: Path, *, make: bool = False) -> str:
+            with Cluster.started(folder, durable=False, user_namespaces=False, refuge=refuge) as server:
+                if make:
+                    with server.admin() as connection:
+                        connection.execute("CREATE TABLE kept ()")
+                return ask(server.admin_url, "SELECT count(*) FROM pg_tables WHERE tablename = 'kept'")
+
+        folder, moved = tmp_path / "postgres", tmp_path / "moved"
+        assert tables(folder, make=True) == "1"
+        folder.rename(moved)
+        assert tables(moved) == "1"
+        assert tables(folder) == "0", "another folder is another cluster"
+        shutil.rmtree(moved)
+        assert tables(moved) == "0", "whoever removes it begins anew, with another password"
+        shutil.rmtree(refuge)
+        with pytest.raises(PostgresError, match="is not there any more"):
+            tables(moved)
 
 
 @only_root
