@@ -138,6 +138,7 @@ class Supervisor:
         self._ready_s = ready_s
         self._children: list[Child] = []
         self._interrupted = False
+        self._missed: list[Path] = []
 
     def interrupt(self, *_: object) -> None:
         """A signal handler. The first one stops everything in order, a second one does not wait for requests."""
@@ -157,7 +158,7 @@ class Supervisor:
         child = self._start(program)
         while child.code is None:
             try:
-                self.happening(None)
+                self._wait(None)
             except Died:
                 if child.code is None:
                     raise
@@ -184,7 +185,7 @@ class Supervisor:
             if waiting[0].is_ready():
                 waiting.pop(0)
             else:
-                self.happening(POLL_S)
+                self._wait(POLL_S)
 
     def stop(self) -> None:
         """Stop what runs, the last one first: whoever calls is gone before who is called."""
@@ -199,6 +200,18 @@ class Supervisor:
             Died: A process ended.
             Interrupted: The user wants it all to stop.
         """
+        if self._missed:
+            paths, self._missed = self._missed, []
+            return Changed(paths)
+        return self._next(within_s)
+
+    def _wait(self, within_s: float | None) -> None:
+        """The same while something begins; what is changed meanwhile happens when it has begun."""
+        changed = self._next(within_s)
+        if changed is not None:
+            self._missed += changed.paths
+
+    def _next(self, within_s: float | None) -> Changed | None:
         try:
             event = self.events.get(timeout=within_s)
         except Empty:

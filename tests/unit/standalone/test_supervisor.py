@@ -133,6 +133,19 @@ def test_a_saved_file_is_something_that_happens(supervisor: Supervisor) -> None:
     assert supervisor.happening(0.01) is None
 
 
+def test_what_is_saved_while_something_begins_happens_when_it_has_begun(
+    supervisor: Supervisor, program: Callable[..., Program]
+) -> None:
+    supervisor.events.put(Changed([Path("a.py")]))
+    supervisor.run(program("once", "print('done')"))
+    supervisor.events.put(Changed([Path("b.py")]))
+    supervisor.start([program("one")])
+    seen: list[Path] = []
+    while (event := supervisor.happening(0.01)) is not None:
+        seen += event.paths
+    assert seen == [Path("a.py"), Path("b.py")]
+
+
 def test_a_terminal_that_is_gone_does_not_keep_us_from_stopping(program: Callable[..., Program]) -> None:
     closed = io.StringIO()
     closed.close()
