@@ -1,7 +1,5 @@
 """Which statements are remembered."""
 
-import gc
-import weakref
 from typing import Any
 
 import pytest
@@ -35,11 +33,8 @@ def test_few_of_those_are_remembered_that_callers_think_up(project: ProjectRef |
     assert asked(project, "venus -pluto", search=search) is first, "what words they are makes no other statement"
     assert not plain.get_execution_options().get("asked_rarely")
     assert first.get_execution_options().get("asked_rarely")
-    seen = weakref.ref(first)
-    del first
     for number in range(24):
         signs = ("-" if number >> place & 1 else "" for place in range(5))
         asked(project, " ".join(f"{sign}a" for sign in signs), search=search)
-    gc.collect()
-    assert seen() is None
+    assert asked(project, "moon -mars", search=search) is not first
     assert asked(project, "", search=search) is plain
