@@ -331,8 +331,8 @@ def _trace(engine: AsyncEngine, telemetry: Telemetry) -> None:
             summary = _summary(getattr(context, "invoked_statement", None), statement)
             if "asked_rarely" not in context.execution_options:
                 known[statement] = summary
-            if len(known) > _SUMMARIES:
-                known.popitem(last=False)
+                if len(known) > _SUMMARIES:
+                    known.popitem(last=False)
         attributes = {"db.system.name": "postgresql", "db.namespace": namespace, "db.query.summary": summary}
         context.span = telemetry.tracer.start_span(
             summary, kind=SpanKind.CLIENT, attributes=attributes | {"db.query.text": statement, "server.address": host}

@@ -52,9 +52,15 @@ class Leases:
         One that lasts for days more than this is nobody's: it was taken by a clock that was wrong.
         """
         now = self._clock.now()
-        kept = {"name": name, "holder": self._holder, "expire_time": now + lasting}
         async with self._db.transaction() as tx:
-            taken = await tx.execute(self._take, now=now, believable=now + lasting + _DOUBT, **kept)
+            taken = await tx.execute(
+                self._take,
+                name=name,
+                holder=self._holder,
+                now=now,
+                expire_time=now + lasting,
+                believable=now + lasting + _DOUBT,
+            )
         return taken == 1
 
     @asynccontextmanager

@@ -1,7 +1,6 @@
 """The composition root: everything that the gateway is made of, in the order it is built."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Container
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from gateway.asgi.about import About
 from gateway.asgi.browsers import Browsers
 from gateway.asgi.door import Door, Limits
 from gateway.asgi.exchange import Manner
-from gateway.asgi.headers import Accepted
+from gateway.asgi.headers import PRINTABLE, Accepted
 from gateway.asgi.load import Load
 from gateway.asgi.metrics import Exposition, Metrics
 from gateway.asgi.route import Route
@@ -47,7 +46,6 @@ from gateway.upstream.health import Checks
 log = structlog.get_logger()
 
 SERVICE_NAME = "gateway"
-_SPOKEN = re.compile(r"[\x20-\x7e]*")  # what a value of a header is made of
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +212,7 @@ def _route(method: Method, binding: Binding, request: Request, response: Respons
         raise ContractUnusable(f"{rest.success_status} is not the status of a success")
     if not speaks(binding.verb) and binding.verb != ANY_METHOD:
         raise ContractUnusable(f"{binding.verb} is no method of HTTP that can be received")
-    if not _SPOKEN.fullmatch(rest.cache_control):
+    if not PRINTABLE.fullmatch(rest.cache_control.encode()):
         raise ContractUnusable("cache_control is no value of a header")
     if rest.error_style not in WRITERS:
         raise ContractUnusable(f"{int(rest.error_style)} is not an error style")

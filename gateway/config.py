@@ -19,8 +19,6 @@ _ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+")
 _ADDRESS = re.compile(r"(dns|unix|unix-abstract|ipv4|ipv6|vsock|xds):.+|.+:[0-9]{1,5}")
 """As gRPC has them: with a scheme, or host and port."""
 _TIER = re.compile(r"([^=]+)=([0-9]{1,9})/([0-9]{1,9})")
-
-
 _LARGEST_MESSAGE = 2**31 - 1 - SLACK  # gRPC counts in 32 bits
 
 

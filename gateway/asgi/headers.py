@@ -24,7 +24,7 @@ _TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
 _UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 _SHORTEST_S = 1e-3  # gRPC takes a timeout of nothing for no timeout at all
 _IDEMPOTENCY_KEY = re.compile(rb"[\x21-\x7e]{1,128}")
-_PRINTABLE = re.compile(rb"[\x20-\x7e]*")
+PRINTABLE = re.compile(rb"[\x20-\x7e]*")
 _METADATA_KEY = re.compile(r"[a-z0-9_.-]+")
 _JSON = re.compile(r"application/(?:[a-z0-9!#$&^_.-]+\+)?json")
 
@@ -163,7 +163,7 @@ def forwarded(headers: Headers, names: Sequence[tuple[bytes, str]]) -> list[tupl
     for name, key in names:
         value = headers.get(name)
         if value is not None:
-            if not _PRINTABLE.fullmatch(value):
+            if not PRINTABLE.fullmatch(value):
                 raise malformed(key, "expected printable ASCII")
             metadata.append((key, value.decode()))
     return metadata
@@ -178,7 +178,7 @@ def last_event_id(headers: Headers) -> str | None:
     sent = headers.get(b"last-event-id")
     if not sent:
         return None
-    if not _PRINTABLE.fullmatch(sent):
+    if not PRINTABLE.fullmatch(sent):
         raise malformed("Last-Event-ID", "expected printable ASCII")
     return sent.decode()
 
@@ -240,7 +240,7 @@ def body_type(headers: Headers, accepted: Accepted) -> str:
     """
     sent = headers.get(b"content-type", b"")
     if accepted.raw:
-        if not _PRINTABLE.fullmatch(sent):
+        if not PRINTABLE.fullmatch(sent):
             raise malformed("Content-Type", "expected printable ASCII")
         return sent.decode()
     if not sent or (sent == b"application/json" and not accepted.lines):

@@ -2,12 +2,13 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any, Final
 from urllib.parse import quote
 
-from protobuf import DescField, DescFieldValueList, DescFieldValueMap, DescMessage, DescService
+from protobuf import DescField, DescMessage, DescService
 
 from gateway import templates
 from gateway.descriptors import Binding, Contract, Method
@@ -65,6 +66,7 @@ class _Writer:
         self._examples = Examples(self._schemas.components)
         self._failures = Failures()
         self._paths: dict[str, dict[str, Any]] = {}
+        self._services = _told_apart(method.desc.parent for method in contract.methods)
         self._names = _names(binding.template for method in contract.methods for binding in method.bindings)
 
     def document(self, title: str, version: str) -> Schema:
@@ -94,19 +96,15 @@ class _Writer:
             if service.type_name not in seen:
                 seen.add(service.type_name)
                 comment = self._comments.of(service)
-                yield {"name": self._short(service), **({"description": comment} if comment else {})}
-
-    def _short(self, service: DescService) -> str:
-        """Its name alone, unless another package has a service of that name."""
-        alike = {each.desc.parent.type_name for each in self._contract.methods if each.desc.parent.name == service.name}
-        return service.name if len(alike) == 1 else service.type_name.replace(".", "_")
+                yield {"name": self._services[service.type_name], **({"description": comment} if comment else {})}
 
     def _add(self, method: Method, binding: Binding, number: int) -> None:
         template = templates.parse(binding.template)
         path = self._names[_shape(template)]
+        service = self._services[method.desc.parent.type_name]
         operation: Schema = {
-            "operationId": f"{self._short(method.desc.parent)}_{method.name}" + (f"_{number + 1}" if number else ""),
-            "tags": [self._short(method.desc.parent)],
+            "operationId": f"{service}_{method.name}" + (f"_{number + 1}" if number else ""),
+            "tags": [service],
         }
         comment = self._comments.of(method.desc)
         if comment:
@@ -167,7 +165,7 @@ class _Writer:
                     parameter["example"] = example
                 if fields.is_map(field):
                     parameter |= {"style": "deepObject", "explode": True}
-                elif _is_free(field):
+                elif not fields.is_repeated(field) and fields.is_free(fields.element_of(field)):
                     looks = {key: parameter.pop(key) for key in ("schema", "example") if key in parameter}
                     parameter["content"] = {"application/json": looks}  # one value, as JSON text
                 yield parameter
@@ -348,11 +346,11 @@ def _parameter(name: str, where: str, schema: Schema, *, required: bool = False)
     }
 
 
-def _is_free(field: DescField) -> bool:
-    """Whether its one value is whatever JSON a client likes."""
-    element = fields.element_of(field)
-    is_one = not isinstance(field.value, DescFieldValueList | DescFieldValueMap)
-    return is_one and isinstance(element, DescMessage) and fields.is_free(element)
+def _told_apart(services: Iterable[DescService]) -> Mapping[str, str]:
+    """What services are called, by their full names: by their own alone, unless two of them have the same."""
+    names = {service.type_name: service.name for service in services}
+    alike = Counter(names.values())
+    return {full: name if alike[name] == 1 else full.replace(".", "_") for full, name in names.items()}
 
 
 def _field_at(message: DescMessage, path: str) -> DescField:

@@ -89,9 +89,9 @@ def is_object(message: DescMessage) -> bool:
     return name not in _WRAPPERS and name not in _TEXTS and name not in _FREE
 
 
-def is_free(message: DescMessage) -> bool:
+def is_free(element: Element) -> bool:
     """Whether its JSON is whatever a client likes."""
-    return message.type_name in _JSON_TEXTS
+    return isinstance(element, DescMessage) and element.type_name in _JSON_TEXTS
 
 
 def element_of(field: DescField) -> Element:

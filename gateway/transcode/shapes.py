@@ -95,7 +95,7 @@ class Shapes:
             is_map=fields.is_map(desc),
             numbered=fields.is_numbered(desc),
             null_is_a_value=isinstance(element, DescMessage | DescEnum) and element.type_name in fields.NULL_IS_A_VALUE,
-            free=isinstance(element, DescMessage) and fields.is_free(element),
+            free=fields.is_free(element),
         )
 
     def encoded(self, shape: Shape, tree: Json) -> bytes:

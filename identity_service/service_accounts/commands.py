@@ -79,9 +79,9 @@ class ServiceAccountCommands:
                 await _remember(tx, SYSTEM, Action.SERVICE_ACCOUNT_UPDATED, after, now)
             kept = await store.secrets_of(tx, after.id)
             has_secret = any(secret.digest == digest and secret.is_live(now) for secret in kept)
-            if not has_secret and await store.was_revoked(tx, after.id, digest):
-                raise SecretRevoked
             if not has_secret:
+                if await store.was_revoked(tx, after.id, digest):
+                    raise SecretRevoked
                 await self._replace(tx, after, digest, surplus(kept, now=now), now)
             await _tell(tx, before, after, now, until=good_until(now))
         if is_new:
@@ -160,14 +160,13 @@ class ServiceAccountAdministration:
             alike = [
                 other for other in await store.list_keys(tx, account.id) if (other.public_jwk is None) == (jwk is None)
             ]
-            live = [other for other in alike if other.expire_time is None or other.expire_time > now]
-            if len(live) >= (LIVE_SECRETS if jwk is None else LIVE_PUBLIC_KEYS):
+            if sum(other.is_live(now) for other in alike) >= (LIVE_SECRETS if jwk is None else LIVE_PUBLIC_KEYS):
                 raise TooManyKeys
             if jwk is None:
                 await store.add_secret(tx, key.id, account.id, digest_of(secret), now, expire_time=expire_time)
             else:
                 for other in alike:
-                    if other not in live and other.public_jwk is not None and other.public_jwk["kid"] == jwk["kid"]:
+                    if not other.is_live(now) and (other.public_jwk or {}).get("kid") == jwk["kid"]:
                         await store.revoke_key(tx, account.id, other.id, now)  # it is to work again
                 await store.add_public_key(tx, key, account.id, jwk)
             await _remember(tx, by, Action.SERVICE_ACCOUNT_KEY_CREATED, account, now, key=str(key.id))

@@ -162,8 +162,17 @@ class NewServiceAccount:
             raise InvalidArgument(*violations)
 
 
+class _MayExpire:
+    __slots__ = ()
+    expire_time: datetime | None
+
+    def is_live(self, now: datetime) -> bool:
+        """Whether it has not expired."""
+        return self.expire_time is None or self.expire_time > now
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccountKey:
+class AccountKey(_MayExpire):
     """Something that a service account signs in with, as far as it is shown."""
 
     id: UUID
@@ -175,17 +184,13 @@ class AccountKey:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptSecret:
+class KeptSecret(_MayExpire):
     """What is stored of a secret that was not revoked."""
 
     id: UUID
     digest: bytes
     create_time: datetime
     expire_time: datetime | None
-
-    def is_live(self, now: datetime) -> bool:
-        """Whether it has not expired."""
-        return self.expire_time is None or self.expire_time > now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """What changes many tasks in one transaction."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 
 from pydantic import TypeAdapter
@@ -97,9 +98,13 @@ class BatchCommands:
             if answered is not None:
                 return answered
             refs = [item.ref for item in items]
-            project_id, locked = await locking.locked_many(tx, caller, project, refs, lock_timeout=self._lock_timeout)
+            with _or_none_is_there():
+                project_id, locked = await locking.locked_many(
+                    tx, caller, project, refs, lock_timeout=self._lock_timeout
+                )
             ids = _named(refs, locked)
-            found, role = await locking.tasks_with_role(tx, caller, project_id, ids)
+            with _or_none_is_there():
+                found, role = await locking.tasks_with_role(tx, caller, project_id, ids)
             access.require(role)
             before = [_found(place, task_id, found) for place, task_id in enumerate(ids)]
             named = [other_links(task, item.links) for task, item in zip(before, items, strict=True)]
@@ -117,6 +122,16 @@ class BatchCommands:
 
 def _path(place: int) -> str:
     return f"requests[{place}].task"
+
+
+@contextmanager
+def _or_none_is_there() -> Iterator[None]:
+    """Where none of the tasks is found, it is the first that is missed first."""
+    try:
+        yield
+    except TaskNotFound as outcome:
+        outcome.within("requests[0]")
+        raise
 
 
 def _named(refs: Sequence[TaskRef], locked: Mapping[TaskRef, TaskId]) -> Sequence[TaskId]:

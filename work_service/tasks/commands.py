@@ -334,7 +334,7 @@ async def made(
         )
         for (new, _), linked, number in zip(wanted.values(), links, numbers, strict=True)
     ]
-    await _expect_free(tx, {path: task for path, task in zip(wanted, tasks, strict=True) if task.external_id})
+    await _expect_free(tx, dict(zip(wanted, tasks, strict=True)))
     await begin(tx, caller, tasks)
     return tasks
 
@@ -426,7 +426,7 @@ async def _exchange_external_ids(tx: Transaction, changed: Mapping[str, tuple[Ta
     given_away = [before.id for before, _ in others.values() if before.external_id is not None]
     if given_away:
         await writing.take_external_ids(tx, given_away)
-    await _expect_free(tx, {path: after for path, (_, after) in others.items() if after.external_id is not None})
+    await _expect_free(tx, {path: after for path, (_, after) in others.items()})
 
 
 async def _expect_free(tx: Transaction, wanted: Mapping[str, Task]) -> None:
@@ -435,15 +435,16 @@ async def _expect_free(tx: Transaction, wanted: Mapping[str, Task]) -> None:
     Raises:
         ExternalIdTaken: Another task has it.
     """
-    if not wanted or _ALONE in wanted:
+    named = {path: task.external_id for path, task in wanted.items() if task.external_id is not None}
+    if not named or _ALONE in named:
         return
     (project_id,) = {task.project_id for task in wanted.values()}
-    taken = await writing.external_ids_taken(tx, project_id, [task.external_id for task in wanted.values()])
-    for path, task in wanted.items():
+    taken = await writing.external_ids_taken(tx, project_id, named.values())
+    for path, external_id in named.items():
         with part(path.removesuffix(".task")):
-            if task.external_id in taken:
+            if external_id in taken:
                 raise ExternalIdTaken
-        taken.add(task.external_id)
+        taken.add(external_id)
 
 
 def _activities(caller: Caller, before: Task, after: Task) -> Iterator[Activity]:

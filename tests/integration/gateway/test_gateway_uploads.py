@@ -49,6 +49,21 @@ async def sending(
         yield reader, writer
 
 
+@asynccontextmanager
+async def sending_to_one_with(
+    descriptors: Path, path: str = BOOKS, **settings: Any
+) -> AsyncIterator[tuple[Library, asyncio.StreamReader, asyncio.StreamWriter]]:
+    """The same, to a gateway that is set up so."""
+    library = Library()
+    async with (
+        serving(library) as address,
+        gateway_to(library, address, descriptors, **settings) as gateway,
+        asyncio.timeout(60),
+        sending(gateway, path) as (reader, writer),
+    ):
+        yield library, reader, writer
+
+
 def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
@@ -269,13 +284,8 @@ async def test_a_server_that_does_not_take_slows_the_client_down(gateway: Runnin
 
 
 async def test_a_client_that_sends_nothing_more_is_408(descriptors: Path) -> None:
-    library = Library()
-    async with (
-        serving(library) as address,
-        gateway_to(library, address, descriptors, deadline_s=0.5) as gateway,
-        asyncio.timeout(20),
-        sending(gateway, f"{BOOKS}?hang=true") as (reader, writer),
-    ):
+    hanging = sending_to_one_with(descriptors, f"{BOOKS}?hang=true", deadline_s=0.5)
+    async with hanging as (library, reader, writer):
         writer.write(chunk(line(title="a")))
         assert b" 408 " in await reader.readline()
         await library.cancelled.wait()
@@ -283,13 +293,7 @@ async def test_a_client_that_sends_nothing_more_is_408(descriptors: Path) -> Non
 
 async def test_blank_lines_are_no_beginning(descriptors: Path) -> None:
     """Until there is a message there is no call, whose deadline would end it."""
-    library = Library()
-    async with (
-        serving(library) as address,
-        gateway_to(library, address, descriptors, deadline_s=1) as gateway,
-        asyncio.timeout(30),
-        sending(gateway) as (reader, writer),
-    ):
+    async with sending_to_one_with(descriptors, deadline_s=1) as (library, reader, writer):
         answer = asyncio.create_task(reader.readline())
         while not answer.done():
             writer.write(chunk(b" "))
@@ -299,13 +303,8 @@ async def test_blank_lines_are_no_beginning(descriptors: Path) -> None:
 
 
 async def test_a_server_that_takes_nothing_is_not_waited_for_without_end(descriptors: Path) -> None:
-    library = Library()
-    async with (
-        serving(library) as address,
-        gateway_to(library, address, descriptors, longest_deadline_s=1) as gateway,
-        asyncio.timeout(60),
-        sending(gateway, f"{BOOKS}?hang=true") as (reader, writer),
-    ):
+    hanging = sending_to_one_with(descriptors, f"{BOOKS}?hang=true", longest_deadline_s=1)
+    async with hanging as (library, reader, writer):
         writer.write(chunk(line(title="x" * 10_000)) * 2_000)  # more than can be under way
         assert b" 504 " in await reader.readline()
         await library.cancelled.wait()

@@ -9,7 +9,6 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from chassis import locks
 from chassis.database import Transaction, waiting
-from chassis.errors import part
 from work_service.access import Caller, Role
 from work_service.projects import store as projects_store
 from work_service.projects.domain import ProjectId, ProjectRef
@@ -135,8 +134,7 @@ async def locked_many(
             **any_of_these(refs),
         )
     if not rows:
-        with part("requests[0]"):
-            raise TaskNotFound
+        raise TaskNotFound
     return ProjectId(rows[0].project_id), ids_by_ref(rows)
 
 
@@ -150,6 +148,5 @@ async def tasks_with_role(
     """
     rows = await tx.fetch_all(_GET_THESE, project=project_id, ids=list(ids), **projects_store.seen_by(caller))
     if not rows:
-        with part("requests[0]"):
-            raise TaskNotFound
+        raise TaskNotFound
     return {TaskId(row.id): task_of(row) for row in rows}, caller.role(rows[0].role)

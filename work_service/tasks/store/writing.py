@@ -1,6 +1,6 @@
 """Tasks that are new, or another than before."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from operator import attrgetter
 
@@ -71,9 +71,9 @@ async def take_external_ids(tx: Transaction, ids: Sequence[TaskId]) -> None:
     await tx.execute(_TAKE_EXTERNAL_IDS, ids=ids)
 
 
-async def external_ids_taken(tx: Transaction, project_id: ProjectId, wanted: Sequence[str | None]) -> set[str | None]:
+async def external_ids_taken(tx: Transaction, project_id: ProjectId, wanted: Iterable[str]) -> set[str]:
     """Those of the external ids that tasks of the project have."""
-    rows = await tx.fetch_all(_EXTERNAL_IDS_TAKEN, project=project_id, wanted=wanted)
+    rows = await tx.fetch_all(_EXTERNAL_IDS_TAKEN, project=project_id, wanted=list(wanted))
     return {row.external_id for row in rows}
 
 
